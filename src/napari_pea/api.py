@@ -1,0 +1,168 @@
+"""Segmenting and training in one call each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.neighborhood import Neighborhood
+from napari_pea.core.progress import CancelToken, Progress, ignore_progress
+from napari_pea.core.segmenter import Segmentation, Segmenter
+from napari_pea.models.catalogue import load_model
+from napari_pea.models.metadata import ModelMetadata
+from napari_pea.models.model import Model
+from napari_pea.training.settings import TrainingSettings
+
+
+def segment(
+    image: Any,
+    model: str | Path | Model = "nuclei",
+    neighborhood: Neighborhood | None = None,
+    *,
+    channel: int | None = None,
+    channel_axis: int | None = None,
+    device: str = "auto",
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
+    **settings: Any,
+) -> Segmentation:
+    """Segment an image.
+
+    Parameters
+    ----------
+    image : array-like, shape (Y, X) or with channels
+        Raw intensities of any type.
+    model : str, Path or Model
+        A name from `list_models`, a model file, or a loaded model.
+    neighborhood : Neighborhood, optional
+        Which pixel pairs are compared; by default what the model recommends.
+    channel, channel_axis : int, optional
+        Which channel to use and which axis holds the channels.
+    device : str
+        "auto", "cuda", "mps" or "cpu"; a loaded model stays where it is.
+    progress : callable
+        Told the tiles done and the tiles in all.
+    cancel : CancelToken, optional
+        Stops the job when set.
+    **settings
+        Single values of `SegmentationSettings`, for example ``min_size=50``.
+
+    Returns
+    -------
+    Segmentation
+        Labels, table and settings.
+
+    Raises
+    ------
+    InputError
+        If image, model or a setting cannot be used; one sentence says why.
+
+    Examples
+    --------
+    >>> from skimage.data import human_mitosis
+    >>> segment(human_mitosis()).labels.shape  # doctest: +SKIP
+    (512, 512)
+    """
+    loaded = model if isinstance(model, Model) else load_model(model, device)
+    if neighborhood is not None:
+        if neighborhood.ndim != loaded.ndim:
+            raise InputError(
+                f"The model {loaded.name!r} segments {loaded.ndim}D images, the neighborhood "
+                f"has {neighborhood.ndim} dimensions."
+            )
+        settings = {
+            "ranges": neighborhood.ranges,
+            "connectivity": neighborhood.connectivity,
+            "z_ranges": neighborhood.z_ranges,
+            **settings,
+        }
+    segmenter = Segmenter(loaded, image, channel=channel, channel_axis=channel_axis)
+    return segmenter.segment(progress=progress, cancel=cancel, **settings)
+
+
+def train(
+    images: Sequence[NDArray[Any]],
+    labels: Sequence[NDArray[Any]],
+    start: str | Path | None = None,
+    *,
+    folder: str | Path,
+    name: str = "my-model",
+    validation: tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]] = ((), ()),
+    settings: TrainingSettings | None = None,
+    model: ModelMetadata | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
+    **changes: Any,
+) -> Model:
+    """Train a model on annotated images.
+
+    Parameters
+    ----------
+    images, labels : sequences of arrays, shape (Y, X)
+        Raw images, and their object ids with 0 as background.
+    start : str or Path, optional
+        A model to go on from; by default training starts from nothing.
+    folder : str or Path
+        Receives model file, checkpoint, log and curves.
+    name : str
+        Of the new model.
+    validation : (images, labels), optional
+        Held-out data by whose AJI the best version is chosen.
+    settings : TrainingSettings, optional
+        The run; single values can be given as keyword arguments instead.
+    model : ModelMetadata, optional
+        Architecture, normalisation and recommended settings of the new model; `name` is
+        then not used.
+    resume : bool
+        Go on with the run in `folder`.
+    device : str
+        "auto", "cuda", "mps" or "cpu".
+    progress : callable
+        Told the iterations done and the iterations in all.
+    cancel : CancelToken, optional
+        Stops the run when set; it can be resumed.
+    **changes
+        Single values of `TrainingSettings`, for example ``iterations=500``.
+
+    Returns
+    -------
+    Model
+        The best version, ready to use.
+
+    Raises
+    ------
+    InputError
+        If the data cannot be used; one sentence says why.
+    """
+    from napari_pea.training.session import LabelledImage, train_model
+
+    def paired(
+        pictures: Sequence[NDArray[Any]], ids: Sequence[NDArray[Any]]
+    ) -> list[LabelledImage]:
+        if len(pictures) != len(ids):
+            raise InputError(
+                f"Every image needs its labels: got {len(pictures)} images and {len(ids)} "
+                "label images."
+            )
+        return [LabelledImage(*pair) for pair in zip(pictures, ids, strict=True)]
+
+    path = train_model(
+        paired(images, labels),
+        paired(*validation),
+        model or ModelMetadata(name=name, architecture="resunet2d"),
+        replace(settings or TrainingSettings(), **changes),
+        Path(folder),
+        start=start,
+        resume=resume,
+        device=device,
+        progress=progress,
+        cancel=cancel,
+    )
+    return load_model(path, device)

@@ -1,0 +1,15 @@
+"""Errors that are meant to be read by the person at the microscope."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Something given by the user cannot be used.
+
+    The message is one sentence that names the thing and the way out; the widgets and the
+    command line show it as it stands.
+    """
+
+
+class Cancelled(Exception):  # noqa: N818 - not an error: the user asked for it
+    """The user asked a running job to stop."""

@@ -1,0 +1,45 @@
+"""The networks that turn an image into an embedding and a foreground."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.networks.base import EmbeddingNetwork, NetworkOutput
+from napari_pea.core.networks.resunet2d import ResUNet2D
+
+__all__ = ["ARCHITECTURES", "EmbeddingNetwork", "NetworkOutput", "ResUNet2D", "build_network"]
+
+#: Every architecture by the name that model files carry.
+ARCHITECTURES: dict[str, Callable[..., EmbeddingNetwork]] = {"resunet2d": ResUNet2D}
+
+
+def build_network(architecture: str, arguments: Mapping[str, Any]) -> EmbeddingNetwork:
+    """Return an untrained network.
+
+    Parameters
+    ----------
+    architecture : str
+        A key of `ARCHITECTURES`.
+    arguments : mapping
+        Its keyword arguments.
+
+    Raises
+    ------
+    InputError
+        If the architecture is unknown or does not take the arguments.
+    """
+    try:
+        factory = ARCHITECTURES[architecture]
+    except KeyError:
+        known = ", ".join(sorted(ARCHITECTURES))
+        raise InputError(
+            f"The architecture {architecture!r} is not known here; known are: {known}."
+        ) from None
+    try:
+        return factory(**arguments)
+    except TypeError as error:
+        raise InputError(
+            f"The architecture {architecture!r} cannot be built as the model asks: {error}."
+        ) from error

@@ -1,0 +1,61 @@
+"""What every embedding network has in common."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+
+class NetworkOutput(NamedTuple):
+    """What a network predicts for a batch.
+
+    Attributes
+    ----------
+    embedding : tensor, shape (B, D, *spatial)
+        Embedding vectors, not yet of unit length.
+    foreground : tensor, shape (B, 2, *spatial), or None
+        Logits of background and foreground; None for networks without that head.
+    pyramid : tuple of tensor
+        Embeddings at 1/2, 1/4, 1/8 and 1/16 of the size, finest first; empty unless asked
+        for.
+    """
+
+    embedding: torch.Tensor
+    foreground: torch.Tensor | None
+    pyramid: tuple[torch.Tensor, ...]
+
+
+class EmbeddingNetwork(nn.Module):
+    """A network from images to embeddings.
+
+    Attributes
+    ----------
+    ndim : int
+        Number of spatial axes.
+    in_channels : int
+        Number of image channels.
+    embedding_dim : int
+        Length D of the embedding vectors.
+    divisor : tuple of int
+        Input sides must be multiples of these.
+    receptive_radius : tuple of int
+        How far, in pixels, an input can influence the output along each axis: tiles whose
+        halo is at least this wide give the result of the whole image.
+    """
+
+    ndim: int
+    in_channels: int
+    embedding_dim: int
+    divisor: tuple[int, ...]
+    receptive_radius: tuple[int, ...]
+
+    def forward(self, image: torch.Tensor, *, pyramid: bool = False) -> NetworkOutput:
+        """Predict from a batch of shape (B, C, *spatial)."""
+        raise NotImplementedError
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of trainable parameters."""
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,75 @@
+"""Intensity normalisation, recorded in the model so that every image is treated alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_pea.core.errors import InputError
+
+#: Percentiles are taken from about this many pixels of a channel; more change nothing.
+SAMPLE_SIZE = 4_000_000
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """How intensities are brought to the range the network was trained on.
+
+    Parameters
+    ----------
+    kind : {"percentile", "min-max"}
+        Whether 0 and 1 are two percentiles of the image or its extremes.
+    lower, upper : float
+        The percentiles, for kind "percentile".
+    """
+
+    kind: Literal["percentile", "min-max"] = "percentile"
+    lower: float = 1.0
+    upper: float = 99.8
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("percentile", "min-max"):
+            raise InputError(
+                f"The normalisation {self.kind!r} is not known: use 'percentile' or 'min-max'."
+            )
+        if not 0 <= self.lower < self.upper <= 100:
+            raise InputError(
+                f"The percentiles must rise between 0 and 100, not {self.lower} to {self.upper}."
+            )
+
+    def __call__(self, image: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Return the image with every channel normalised on its own.
+
+        Parameters
+        ----------
+        image : array, shape (C, *spatial)
+            Intensities of any type.
+
+        Returns
+        -------
+        array of float32, shape (C, *spatial)
+            A channel without contrast becomes 0.
+        """
+        result = np.empty(image.shape, dtype=np.float32)
+        for source, target in zip(image, result, strict=True):
+            low, high = self._limits(source)
+            np.subtract(source, low, out=target, dtype=np.float32, casting="unsafe")
+            if high > low:
+                target /= np.float32(high - low)
+            else:
+                target.fill(0.0)
+        return result
+
+    def _limits(self, channel: NDArray[np.generic]) -> tuple[float, float]:
+        """Return the intensities that become 0 and 1."""
+        if self.kind == "min-max":
+            return float(channel.min()), float(channel.max())
+        step = max(1, round((channel.size / SAMPLE_SIZE) ** (1 / channel.ndim)))
+        sample = channel[(slice(None, None, step),) * channel.ndim]
+        low, high = np.percentile(sample.astype(np.float32), (self.lower, self.upper))
+        if high <= low:
+            low, high = float(channel.min()), float(channel.max())
+        return float(low), float(high)

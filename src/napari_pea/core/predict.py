@@ -1,0 +1,218 @@
+"""Running a network over an image of any size, in tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_pea.core.device import Precision, autocast
+from napari_pea.core.errors import InputError
+from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_pea.core.networks.base import EmbeddingNetwork
+
+#: Outermost pixels of a tile that are thrown away, because they miss their surroundings.
+MARGIN = 64
+#: Width of the seam across which two tiles are blended.
+BLEND = 32
+#: Side of a tile, margins included.
+DEFAULT_TILE = 1280
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What a model says about every pixel of an image.
+
+    Attributes
+    ----------
+    vectors : array of float32, shape (D, *spatial)
+        Embedding vectors of unit length.
+    foreground : array of float32, shape (*spatial), or None
+        Probability of lying inside an object; None if the model does not tell.
+    """
+
+    vectors: NDArray[np.float32]
+    foreground: NDArray[np.float32] | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The spatial shape."""
+        return self.vectors.shape[1:]
+
+
+@dataclass(frozen=True)
+class _Span:
+    """One tile along one axis: where it lies, and the weights of its pixels."""
+
+    start: int
+    stop: int
+    weights: NDArray[np.float32]
+
+
+def predict(
+    network: EmbeddingNetwork,
+    image: NDArray[np.float32],
+    *,
+    device: torch.device | None = None,
+    precision: Precision = "auto",
+    tile: int | Sequence[int] | None = None,
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> Embedding:
+    """Embed a normalised image.
+
+    The image is mirrored at its far edges up to the next multiple of the network's divisor
+    and cut into tiles that start at such multiples. Each tile drops its outer 64 pixels
+    and is blended with its neighbours over 32 more, so that the result is that of the
+    whole image but for rounding.
+
+    Parameters
+    ----------
+    network : EmbeddingNetwork
+        A trained network; it is put into evaluation mode.
+    image : array of float32, shape (C, *spatial)
+        Normalised image with the channels that the network expects.
+    device : torch.device, optional
+        Where to compute; by default where the network's weights are.
+    precision : {"auto", "mixed", "full"}
+        See `napari_pea.core.device.autocast`.
+    tile : int or sequence of int, optional
+        Side of a tile in pixels, margins included. An image that fits into one tile is
+        computed in one piece. By default 1280.
+    progress : callable
+        Told the tiles done and the tiles in all.
+    cancel : CancelToken, optional
+        Checked before each tile.
+
+    Returns
+    -------
+    Embedding
+
+    Raises
+    ------
+    InputError
+        If tiles are too small.
+    Cancelled
+        If `cancel` was set.
+    """
+    import torch
+
+    if device is None:
+        device = next(network.parameters()).device
+    spatial = image.shape[1:]
+    padded = _pad_to_multiple(image, network.divisor)
+    sides = _tile_sides(tile, network.divisor)
+    axes = [
+        _spans(size, side, divisor)
+        for size, side, divisor in zip(padded.shape[1:], sides, network.divisor, strict=True)
+    ]
+    total = int(np.prod([len(spans) for spans in axes]))
+    vectors = np.zeros((network.embedding_dim, *spatial), dtype=np.float32)
+    foreground: NDArray[np.float32] | None = None
+    network.eval()
+    progress(0, total)
+    for done, spans in enumerate(product(*axes), start=1):
+        check_cancel(cancel)
+        where = tuple(slice(span.start, span.stop) for span in spans)
+        batch = torch.from_numpy(np.ascontiguousarray(padded[(slice(None), *where)]))[None]
+        with torch.inference_mode(), autocast(device, precision):
+            output = network(_channels_last(batch.to(device)))
+            embedding = output.embedding[0].float().cpu().numpy()
+            logits = output.foreground
+            probability = (
+                None if logits is None else logits[0].float().softmax(dim=0)[1].cpu().numpy()
+            )
+        inside = tuple(slice(0, size - s.start) for size, s in zip(spatial, where, strict=True))
+        target = tuple(slice(s.start, s.stop) for s in where)
+        weights = _outer([span.weights for span in spans])[inside]
+        vectors[(slice(None), *target)] += embedding[(slice(None), *inside)] * weights
+        if probability is not None:
+            if foreground is None:
+                foreground = np.zeros(spatial, dtype=np.float32)
+            foreground[target] += probability[inside] * weights
+        progress(done, total)
+    _normalize_in_place(vectors)
+    return Embedding(vectors, foreground)
+
+
+def _tile_sides(tile: int | Sequence[int] | None, divisor: Sequence[int]) -> tuple[int, ...]:
+    """Return the side of a tile along each axis, a multiple of the divisor."""
+    wanted = DEFAULT_TILE if tile is None else tile
+    sides = (wanted,) * len(divisor) if isinstance(wanted, int) else tuple(wanted)
+    if len(sides) != len(divisor):
+        raise InputError(f"A tile needs {len(divisor)} sides, not {len(sides)}.")
+    smallest = 2 * MARGIN + 2 * BLEND
+    for side in sides:
+        if side < smallest:
+            raise InputError(f"A tile of {side} pixels is too small: use at least {smallest}.")
+    return tuple(side // step * step for side, step in zip(sides, divisor, strict=True))
+
+
+def _pad_to_multiple(
+    image: NDArray[np.float32], divisor: Sequence[int]
+) -> NDArray[np.float32]:
+    """Mirror the image at its far edges until its sides are multiples of `divisor`."""
+    missing = [-size % step for size, step in zip(image.shape[1:], divisor, strict=True)]
+    if not any(missing):
+        return image
+    return np.pad(image, [(0, 0), *((0, extra) for extra in missing)], mode="symmetric")
+
+
+def _spans(size: int, side: int, divisor: int) -> list[_Span]:
+    """Return the tiles along an axis; their weights sum to 1 at every pixel."""
+    if size <= side:
+        return [_Span(0, size, np.ones(size, dtype=np.float32))]
+    ramp = ((np.arange(BLEND) + 0.5) / BLEND).astype(np.float32)
+    step = (side - 2 * MARGIN - BLEND) // divisor * divisor
+    starts = list(range(0, size - side, step))
+    starts.append(size - side)
+    profiles = np.zeros((len(starts), size), dtype=np.float32)
+    for index, start in enumerate(starts):
+        profile = np.ones(side, dtype=np.float32)
+        if index > 0:
+            profile[:MARGIN] = 0.0
+            profile[MARGIN : MARGIN + BLEND] = ramp
+        if index < len(starts) - 1:
+            profile[side - MARGIN :] = 0.0
+            profile[side - MARGIN - BLEND : side - MARGIN] = ramp[::-1]
+        profiles[index, start : start + side] = profile
+    profiles /= profiles.sum(axis=0)
+    return [
+        _Span(start, start + side, profile[start : start + side])
+        for start, profile in zip(starts, profiles, strict=True)
+    ]
+
+
+def _outer(factors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the product of one weight along each axis, shape (*spatial)."""
+    weights = np.ones((), dtype=np.float32)
+    for factor in factors:
+        weights = np.multiply.outer(weights, factor)
+    return weights
+
+
+def _channels_last(batch: torch.Tensor) -> torch.Tensor:
+    """Return the batch in the memory layout that convolutions are fastest in."""
+    import torch
+
+    layout = {4: torch.channels_last, 5: torch.channels_last_3d}[batch.ndim]
+    return batch.contiguous(memory_format=layout)
+
+
+def _normalize_in_place(vectors: NDArray[np.float32]) -> None:
+    """Scale vectors of shape (D, *spatial) to unit length without a second copy."""
+    length = np.zeros(vectors.shape[1:], dtype=np.float32)
+    for component in vectors:
+        length += component * component
+    np.sqrt(length, out=length)
+    np.maximum(length, np.float32(1e-12), out=length)
+    for component in vectors:
+        component /= length

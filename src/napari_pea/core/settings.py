@@ -1,0 +1,108 @@
+"""The settings of a segmentation, shared by dock, command line and Python."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.neighborhood import CONNECTIVITIES, Neighborhood
+
+
+@dataclass(frozen=True)
+class SegmentationSettings:
+    """Everything between an embedding and its labels.
+
+    Every model carries the settings it works best with; these here are the defaults of a
+    model that has none.
+
+    Parameters
+    ----------
+    ranges : tuple of int
+        Distances, in pixels, of the pixel pairs that are compared.
+    connectivity : int, optional
+        4 or 8 in 2D, 6, 18 or 26 in 3D; by default the smallest.
+    z_ranges : tuple of int, optional
+        Distances in sections, one for each range; by default the ranges.
+    strides : int or tuple of int
+        Repulsive pairs are taken at every n-th pixel along each axis.
+    foreground_threshold : float
+        Pixels with a lower foreground probability belong to no object.
+    min_size : int
+        Objects with fewer pixels are removed.
+    merge_fragments : bool
+        Whether small pieces are given to the object around them.
+    fill_holes : bool
+        Whether holes inside objects are filled.
+
+    Raises
+    ------
+    InputError
+        If a value makes no sense.
+    """
+
+    ranges: tuple[int, ...] = (1, 3, 5, 9, 11)
+    connectivity: int | None = None
+    z_ranges: tuple[int, ...] | None = None
+    strides: int | tuple[int, ...] = 4
+    foreground_threshold: float = 0.5
+    min_size: int = 25
+    merge_fragments: bool = True
+    fill_holes: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("ranges", "z_ranges"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not isinstance(self.strides, int):
+            object.__setattr__(self, "strides", tuple(self.strides))
+        steps = (self.strides,) if isinstance(self.strides, int) else self.strides
+        if not steps or any(step < 1 for step in steps):
+            raise InputError(f"Strides are whole numbers of at least 1, not {self.strides}.")
+        if not 0 <= self.foreground_threshold <= 1:
+            raise InputError(
+                f"The foreground threshold lies between 0 and 1, not {self.foreground_threshold}."
+            )
+        if self.min_size < 0:
+            raise InputError(f"The minimum size cannot be negative: {self.min_size}.")
+        all_known = {value for known in CONNECTIVITIES.values() for value in known}
+        if self.connectivity is not None and self.connectivity not in all_known:
+            raise InputError(
+                f"Connectivity {self.connectivity} does not exist: use 4 or 8 in 2D, "
+                "6, 18 or 26 in 3D."
+            )
+
+    def neighborhood(self, ndim: int) -> Neighborhood:
+        """Return the neighborhood of the settings for images of `ndim` axes."""
+        return Neighborhood(self.ranges, self.connectivity, ndim, self.z_ranges)
+
+    def strides_for(self, ndim: int) -> tuple[int, ...]:
+        """Return one stride for each of `ndim` axes."""
+        if isinstance(self.strides, int):
+            return (self.strides,) * ndim
+        if len(self.strides) != ndim:
+            raise InputError(f"{ndim}D images need {ndim} strides, not {len(self.strides)}.")
+        return self.strides
+
+    def updated(self, **changes: Any) -> SegmentationSettings:
+        """Return settings with some values changed.
+
+        Raises
+        ------
+        InputError
+            If a setting does not exist.
+        """
+        known = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise InputError(
+                    f"There is no setting {name!r}; the settings are {', '.join(known)}."
+                )
+        return replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values that JSON can hold."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }

@@ -1,0 +1,1 @@
+"""Data sets and recipes: what the shipped models were made from, and how."""

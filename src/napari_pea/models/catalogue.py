@@ -1,0 +1,123 @@
+"""The models that can be chosen: those that come with the program and the user's own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+
+from napari_pea.core.device import choose_device
+from napari_pea.core.errors import InputError
+from napari_pea.models.metadata import ModelMetadata
+from napari_pea.models.model import Model
+from napari_pea.models.package import SUFFIX, load_network, read_metadata
+
+BUILT_IN_FOLDER = Path(__file__).parent / "weights"
+#: Set this variable to keep user models elsewhere.
+FOLDER_VARIABLE = "NAPARI_PEA_MODELS"
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model that was found.
+
+    Attributes
+    ----------
+    name : str
+        By which it is loaded: the file name without its suffix.
+    path : Path
+        The file.
+    source : {"built-in", "user"}
+        Where it was found.
+    metadata : ModelMetadata or None
+        What it says about itself; None if it cannot be read.
+    problem : str or None
+        Why it cannot be read.
+    """
+
+    name: str
+    path: Path
+    source: Literal["built-in", "user"]
+    metadata: ModelMetadata | None
+    problem: str | None = None
+
+
+def user_folder() -> Path:
+    """Return the folder of the user's models; it may not exist yet."""
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(platformdirs.user_data_dir("napari-pea", appauthor=False)) / "models"
+
+
+def list_models() -> list[ModelEntry]:
+    """Return every model found, built-in ones first, damaged ones included.
+
+    A user model with the name of a built-in one takes its place.
+    """
+    entries: dict[str, ModelEntry] = {}
+    folders: tuple[tuple[Literal["built-in", "user"], Path], ...] = (
+        ("built-in", BUILT_IN_FOLDER),
+        ("user", user_folder()),
+    )
+    for source, folder in folders:
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            name = path.name.removesuffix(SUFFIX)
+            try:
+                entries[name] = ModelEntry(name, path, source, read_metadata(path))
+            except InputError as error:
+                entries[name] = ModelEntry(name, path, source, None, str(error))
+    return list(entries.values())
+
+
+def load_model(name_or_path: str | Path, device: str = "auto") -> Model:
+    """Load a model.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name from `list_models`, or the path of a model file.
+    device : str
+        "auto", "cpu", "cuda", "cuda:1", "mps", …
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        If there is no such model or device, or the file is damaged.
+    """
+    network, metadata = load_network(find_model(name_or_path))
+    return Model(network, metadata, choose_device(device))
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """Return the file of a model.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name from `list_models`, or the path of a model file.
+
+    Raises
+    ------
+    InputError
+        If no model has that name.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.name.endswith(SUFFIX) or path.is_file():
+        return path
+    entries = {entry.name: entry for entry in list_models()}
+    entry = entries.get(str(name_or_path))
+    if entry is None:
+        names = ", ".join(entries) or "none"
+        raise InputError(
+            f"There is no model {str(name_or_path)!r}; give the path of a {SUFFIX} file or one "
+            f"of these names: {names}."
+        )
+    return entry.path

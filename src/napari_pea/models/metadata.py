@@ -1,0 +1,91 @@
+"""What a model file says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from napari_pea.core.neighborhood import DEFAULT_RANGES
+from napari_pea.core.normalization import Normalization
+from napari_pea.core.settings import SegmentationSettings
+
+#: Raised when the format changes in a way that older versions cannot read.
+FORMAT_VERSION = 1
+
+
+class DataSource(BaseModel):
+    """A data set that a model was trained on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    licence: str = ""
+    url: str = ""
+
+
+class ModelMetadata(BaseModel):
+    """Everything about a model but its weights.
+
+    Attributes
+    ----------
+    name, description : str
+        For the user.
+    version : str
+        Of the model, not of the software.
+    format_version : int
+        Of the model file.
+    architecture : str
+        A name in `napari_pea.core.networks.ARCHITECTURES`.
+    arguments : dict
+        How the architecture was built.
+    normalization : Normalization
+        How images are normalised.
+    training_ranges : tuple of int
+        The ranges whose affinities were trained.
+    recommended : SegmentationSettings
+        The settings that scored best on the validation data.
+    object_diameter : float, optional
+        Median diameter of the training objects in pixels.
+    pixel_size_um : float, optional
+        Pixel size of the training data in micrometres.
+    data : tuple of DataSource
+        What it was trained on.
+    licence : str
+        Of the weights.
+    scores : dict
+        Figures by data set and metric.
+    parent : str, optional
+        The model that training started from.
+    training : dict
+        Settings of the run.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    description: str = ""
+    version: str = "1"
+    format_version: int = Field(default=FORMAT_VERSION, le=FORMAT_VERSION)
+    architecture: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    normalization: Normalization = Normalization()
+    training_ranges: tuple[int, ...] = DEFAULT_RANGES
+    recommended: SegmentationSettings = SegmentationSettings()
+    object_diameter: float | None = None
+    pixel_size_um: float | None = None
+    data: tuple[DataSource, ...] = ()
+    licence: str = ""
+    scores: dict[str, dict[str, float]] = Field(default_factory=dict)
+    parent: str | None = None
+    training: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("recommended", mode="before")
+    @classmethod
+    def _drop_unknown_settings(cls, value: Any) -> Any:
+        """Read settings of a later version as far as they are known here."""
+        if not isinstance(value, dict):
+            return value
+        known = {field.name for field in fields(SegmentationSettings)}
+        return {name: item for name, item in value.items() if name in known}

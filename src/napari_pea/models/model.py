@@ -1,0 +1,110 @@
+"""A model ready to embed images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_pea.core.device import Precision
+from napari_pea.core.image import prepare_image
+from napari_pea.core.predict import Embedding, predict
+from napari_pea.core.progress import CancelToken, Progress, ignore_progress
+from napari_pea.core.settings import SegmentationSettings
+from napari_pea.models.metadata import ModelMetadata
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_pea.core.networks.base import EmbeddingNetwork
+
+
+class Model:
+    """A trained network with what it needs to know about its images.
+
+    Parameters
+    ----------
+    network : EmbeddingNetwork
+        The trained network; it is moved to the device.
+    metadata : ModelMetadata
+        How images are treated.
+    device : torch.device
+        Where it runs.
+    """
+
+    def __init__(
+        self, network: EmbeddingNetwork, metadata: ModelMetadata, device: torch.device
+    ) -> None:
+        import torch
+
+        self.metadata = metadata
+        self.device = device
+        layout = {2: torch.channels_last, 3: torch.channels_last_3d}[network.ndim]
+        self.network: EmbeddingNetwork = network.to(device, memory_format=layout).eval()
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, {self.ndim}D, on {self.device})"
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+        return self.metadata.name
+
+    @property
+    def ndim(self) -> int:
+        """The number of spatial axes of its images."""
+        return self.network.ndim
+
+    @property
+    def recommended(self) -> SegmentationSettings:
+        """The settings that the model works best with."""
+        return self.metadata.recommended
+
+    def embed(
+        self,
+        image: Any,
+        *,
+        channel: int | None = None,
+        channel_axis: int | None = None,
+        tile: int | None = None,
+        precision: Precision = "auto",
+        progress: Progress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> Embedding:
+        """Predict the embedding and the foreground of an image.
+
+        Parameters
+        ----------
+        image : array-like, shape (*spatial) or with channels
+            Raw intensities of any type.
+        channel, channel_axis : int, optional
+            See `napari_pea.core.image.prepare_image`.
+        tile, precision, progress, cancel
+            See `napari_pea.core.predict.predict`.
+
+        Returns
+        -------
+        Embedding
+            Vectors of unit length, shape (D, *spatial), and the foreground probability.
+
+        Raises
+        ------
+        InputError
+            If the image cannot be used.
+        Cancelled
+            If `cancel` was set.
+        """
+        channels = prepare_image(
+            image,
+            self.network.in_channels,
+            self.ndim,
+            channel=channel,
+            channel_axis=channel_axis,
+        )
+        return predict(
+            self.network,
+            self.metadata.normalization(channels),
+            device=self.device,
+            precision=precision,
+            tile=tile,
+            progress=progress,
+            cancel=cancel,
+        )

@@ -1,0 +1,110 @@
+"""The model file: weights and JSON metadata in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.files import atomic_write
+from napari_pea.core.networks import EmbeddingNetwork, build_network
+from napari_pea.models.metadata import ModelMetadata
+
+#: How model files end.
+SUFFIX = ".pea.safetensors"
+#: The key of the metadata in the file's header.
+KEY = "napari_pea"
+
+
+def save_model(path: Path, network: EmbeddingNetwork, metadata: ModelMetadata) -> Path:
+    """Write a model file with weights in half precision.
+
+    Parameters
+    ----------
+    path : Path
+        Where to write; the suffix ``.pea.safetensors`` is added if it is missing. An
+        existing file is replaced only once the new one is complete.
+    network : EmbeddingNetwork
+        The weights.
+    metadata : ModelMetadata
+        The rest.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written, for example because the disk is full.
+    """
+    if not path.name.endswith(SUFFIX):
+        path = path.with_name(path.name + SUFFIX)
+    weights = {
+        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        for name, value in network.state_dict().items()
+    }
+    try:
+        with atomic_write(path) as temporary:
+            save_file(weights, temporary, metadata={KEY: metadata.model_dump_json()})
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"The model could not be saved to {path}: {error}.") from error
+    return path
+
+
+def read_metadata(path: Path) -> ModelMetadata:
+    """Read what a model file says about itself, without its weights.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or not a model of this program.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+        return ModelMetadata.model_validate(json.loads(header[KEY]))
+    except FileNotFoundError:
+        raise InputError(f"There is no model file {path}.") from None
+    except KeyError:
+        raise InputError(f"{path} is not a napari-pea model: it says nothing about one.") from None
+    except ValidationError as error:
+        reasons = error.errors()[0]
+        place = ".".join(str(part) for part in reasons["loc"])
+        raise InputError(
+            f"The model file {path} cannot be used: its {place} is wrong ({reasons['msg']})."
+        ) from error
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise InputError(f"The model file {path} is damaged: get it again.") from error
+
+
+def load_network(path: Path) -> tuple[EmbeddingNetwork, ModelMetadata]:
+    """Read a model file; nothing in it is executed.
+
+    Returns
+    -------
+    network : EmbeddingNetwork
+        On the CPU, in single precision and evaluation mode.
+    metadata : ModelMetadata
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, or not a model of this program.
+    """
+    metadata = read_metadata(path)
+    network = build_network(metadata.architecture, metadata.arguments)
+    try:
+        with safe_open(path, framework="pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        network.load_state_dict(weights)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise InputError(
+            f"The weights in {path} are damaged or do not fit its architecture: get it again."
+        ) from error
+    return network.float().eval(), metadata

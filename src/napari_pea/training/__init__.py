@@ -1,0 +1,1 @@
+"""Teaching a network its embedding: objectives, data, loop and checkpoints."""

@@ -1,0 +1,185 @@
+"""Random changes of training crops, and the transforms of the cross branch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_pea.training.settings import AugmentationSettings
+
+Rng = np.random.Generator
+
+
+def augmented_crop(
+    image: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    side: int,
+    settings: AugmentationSettings,
+    rng: Rng,
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Cut a random crop and change it (methods A7).
+
+    Geometry is applied while the crop is cut, so that only the pixels of the crop are
+    computed and nothing has to be filled in: beyond its edges the image is mirrored.
+
+    Parameters
+    ----------
+    image : array of float32, shape (C, Y, X)
+        Normalised image.
+    labels : array of int32, shape (Y, X)
+        Object ids.
+    side : int
+        Side of the crop in pixels.
+    settings : AugmentationSettings
+        How much is changed.
+    rng : numpy Generator
+        Decides everything.
+
+    Returns
+    -------
+    image : array of float32, shape (C, side, side)
+    labels : array of int32, shape (side, side)
+    """
+    coordinates = _crop_coordinates(labels.shape, side, settings, rng)
+    crop = np.stack(
+        [
+            ndimage.map_coordinates(channel, coordinates, order=1, mode="mirror")
+            for channel in image
+        ]
+    )
+    crop_labels = ndimage.map_coordinates(labels, coordinates, order=0, mode="mirror")
+    return change_intensity(crop, settings, rng), crop_labels
+
+
+def _crop_coordinates(
+    shape: tuple[int, ...], side: int, settings: AugmentationSettings, rng: Rng
+) -> NDArray[np.float64]:
+    """Return where in the image the pixels of a crop lie, shape (2, side, side)."""
+    axis = np.arange(side) - (side - 1) / 2
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"))
+    if rng.random() < 0.5:
+        grid = grid[::-1]
+    grid = grid * rng.choice([-1, 1], size=(2, 1, 1))
+    centre = np.array([_centre(size, side, rng) for size in shape])
+    if rng.random() < settings.geometric_probability:
+        angle = rng.uniform(0, 2 * np.pi)
+        low, high = np.log(settings.scale)
+        scale = np.exp(rng.uniform(low, high))
+        stretch = np.exp(rng.uniform(-0.1, 0.1, size=(2, 1)))
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        grid = np.tensordot(rotation * stretch / scale, grid, axes=1)
+        grid = grid + _elastic_displacement(side, settings, rng)
+        return np.asarray(grid + centre[:, None, None])
+    return np.asarray(np.rint(grid + centre[:, None, None]))
+
+
+def _centre(size: int, side: int, rng: Rng) -> float:
+    """Return a random crop centre along an axis, inside the image if it is large enough."""
+    if size <= side:
+        return (size - 1) / 2
+    return float(rng.integers(0, size - side + 1)) + (side - 1) / 2
+
+
+def _elastic_displacement(
+    side: int, settings: AugmentationSettings, rng: Rng
+) -> NDArray[np.float64]:
+    """Return smooth random displacements in pixels, shape (2, side, side)."""
+    points = side // settings.elastic_spacing + 3
+    amplitude = rng.uniform(0, settings.elastic_amplitude)
+    coarse = rng.uniform(-amplitude, amplitude, size=(2, points, points))
+    positions = np.linspace(0.5, points - 1.5, side)
+    where = np.meshgrid(positions, positions, indexing="ij")
+    return np.stack([ndimage.map_coordinates(axis, where, order=3) for axis in coarse])
+
+
+def change_intensity(
+    image: NDArray[np.float32], settings: AugmentationSettings, rng: Rng
+) -> NDArray[np.float32]:
+    """Change contrast, brightness, gamma, sharpness and noise, each with its probability.
+
+    Parameters
+    ----------
+    image : array of float32, shape (C, Y, X)
+        Normalised image.
+    """
+    if rng.random() < settings.intensity_probability:
+        gamma = 2 ** rng.uniform(-settings.gamma, settings.gamma)
+        image = np.sign(image) * np.abs(image) ** gamma
+        contrast = 1 + rng.uniform(-settings.contrast, settings.contrast)
+        image = image * contrast + rng.uniform(-settings.brightness, settings.brightness)
+    if rng.random() < settings.blur_probability:
+        sigma = rng.uniform(0, settings.blur)
+        image = ndimage.gaussian_filter(image, (0, sigma, sigma))
+    if rng.random() < settings.noise_probability:
+        scale = rng.uniform(0, settings.noise)
+        image = image + rng.normal(0, scale, size=image.shape)
+    return np.ascontiguousarray(image, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class CrossTransform:
+    """The transform of the cross branch: intensity, cutout, then flips (methods A6).
+
+    Attributes
+    ----------
+    flips : tuple of int
+        Spatial axes that are flipped, counted from the last, as negative numbers.
+    transpose : bool
+        Whether y and x are exchanged after the flips.
+    contrast, brightness : float
+        Factor and shift of the intensities.
+    squares : tuple of (y, x)
+        Corners of the cut-out squares.
+    square_side : int
+        Their common side in pixels.
+    """
+
+    flips: tuple[int, ...]
+    transpose: bool
+    contrast: float
+    brightness: float
+    squares: tuple[tuple[int, int], ...]
+    square_side: int
+
+    @classmethod
+    def draw(cls, shape: tuple[int, int], rng: Rng) -> CrossTransform:
+        """Draw a transform for crops of `shape` (Y, X)."""
+        side = int(rng.integers(0, 21))
+        count = int(rng.integers(0, 21)) if side else 0
+        corners = tuple(
+            (int(rng.integers(0, shape[0])), int(rng.integers(0, shape[1]))) for _ in range(count)
+        )
+        return cls(
+            flips=tuple(axis for axis in (-1, -2) if rng.random() < 0.5),
+            transpose=bool(rng.random() < 0.5),
+            contrast=1 + rng.uniform(-0.05, 0.05),
+            brightness=rng.uniform(-0.05, 0.05),
+            squares=corners,
+            square_side=side,
+        )
+
+    def apply(self, image: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
+        """Transform images of shape (B, C, Y, X).
+
+        Cut-out squares take the mean intensity of the foreground, shape (B, Y, X).
+        """
+        changed = image * self.contrast + self.brightness
+        if self.squares:
+            inside = foreground[:, None].to(image.dtype)
+            total = inside.sum(dim=(2, 3), keepdim=True).clamp(min=1.0)
+            fill = (changed * inside).sum(dim=(2, 3), keepdim=True) / total
+            mask = torch.zeros(image.shape[2:], dtype=torch.bool, device=image.device)
+            for y, x in self.squares:
+                mask[y : y + self.square_side, x : x + self.square_side] = True
+            changed = torch.where(mask, fill, changed)
+        changed = changed.flip(self.flips)
+        return changed.transpose(-1, -2) if self.transpose else changed
+
+    def undo(self, embedding: torch.Tensor) -> torch.Tensor:
+        """Bring an embedding of the transformed image back, shape (B, D, Y, X)."""
+        turned = embedding.transpose(-1, -2) if self.transpose else embedding
+        return turned.flip(self.flips)

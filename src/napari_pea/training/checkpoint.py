@@ -1,0 +1,100 @@
+"""Everything needed to go on with a run as if it had never stopped."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.files import atomic_write
+from napari_pea.training.settings import TrainingSettings
+
+CHECKPOINT_NAME = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a run after some iteration.
+
+    Attributes
+    ----------
+    iteration : int
+        Iterations done.
+    settings : dict
+        The settings of the run, as plain values.
+    network, average, optimizer, schedule : dict
+        State dictionaries.
+    best_score : float
+        The best validation score so far.
+    rows : list of dict
+        The history.
+    pending : list of dict
+        Losses since the last row.
+    """
+
+    iteration: int
+    settings: dict[str, Any]
+    network: dict[str, Any]
+    average: dict[str, Any]
+    optimizer: dict[str, Any]
+    schedule: dict[str, Any]
+    best_score: float
+    rows: list[dict[str, float]]
+    pending: list[dict[str, float]]
+
+    def save(self, folder: Path) -> None:
+        """Write the checkpoint into a run's folder, replacing the one before."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        with atomic_write(folder / CHECKPOINT_NAME) as temporary:
+            torch.save(fields, temporary)
+
+    @classmethod
+    def load(cls, folder: Path) -> Checkpoint:
+        """Read the checkpoint of a run's folder; nothing in the file is executed.
+
+        Raises
+        ------
+        InputError
+            If there is none or it is damaged.
+        """
+        path = folder / CHECKPOINT_NAME
+        if not path.exists():
+            raise InputError(f"There is no training run to resume in {folder}.")
+        try:
+            return cls(**torch.load(path, map_location="cpu", weights_only=True))
+        except Exception as error:
+            raise InputError(
+                f"The checkpoint {path} is damaged; start the run again without resuming it."
+            ) from error
+
+    def check_settings(self, settings: TrainingSettings) -> None:
+        """Make sure that the run goes on with the settings it began with.
+
+        Raises
+        ------
+        InputError
+            If a setting differs.
+        """
+        wanted = plain_settings(settings)
+        changed = [name for name in wanted if self.settings.get(name) != wanted[name]]
+        if changed:
+            raise InputError(
+                "A run is resumed with the settings it began with, but these differ: "
+                f"{', '.join(changed)}."
+            )
+
+
+def plain_settings(settings: TrainingSettings) -> dict[str, Any]:
+    """Return the settings as nested dictionaries of numbers, strings and lists."""
+    return {name: _plain(value) for name, value in asdict(settings).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,144 @@
+"""Every choice of a training run, with its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.neighborhood import Neighborhood
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """The terms of the loss (methods A5).
+
+    Parameters
+    ----------
+    ranges, connectivity
+        The neighborhood whose affinities are trained.
+    self_weight : float
+        Weight of the self-correlation term (SCM).
+    cross_weight : float
+        Weight of the cross-correlation term (CCM); 0 saves its forward pass.
+    pyramid_weight : float
+        Weight of the self-correlation terms of the embedding pyramid (EPM).
+    pyramid_ranges : tuple of int
+        How many of the shortest ranges are trained at 1/2, 1/4, 1/8 and 1/16.
+    foreground_weight : float
+        Weight of the cross entropy of the foreground; 4 corresponds to the authors' 1000.
+    balance_classes : bool
+        Whether the rarer of "same" and "different" counts more, per image and channel.
+    detach_cross : bool
+        Whether gradients stay out of the transformed branch, as in the authors' code.
+    """
+
+    ranges: tuple[int, ...] = (1, 3, 5, 9, 11)
+    connectivity: int = 4
+    self_weight: float = 1.0
+    cross_weight: float = 1.0
+    pyramid_weight: float = 1.0
+    pyramid_ranges: tuple[int, ...] = (4, 3, 2, 1)
+    foreground_weight: float = 4.0
+    balance_classes: bool = True
+    detach_cross: bool = True
+
+    @property
+    def neighborhood(self) -> Neighborhood:
+        """The neighborhood at full resolution."""
+        return Neighborhood(self.ranges, self.connectivity)
+
+    @property
+    def pyramid_neighborhoods(self) -> tuple[Neighborhood, ...]:
+        """The neighborhoods at 1/2, 1/4, 1/8 and 1/16."""
+        return tuple(self.neighborhood.first(count) for count in self.pyramid_ranges)
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """Random changes of the training crops (methods A7).
+
+    Parameters
+    ----------
+    geometric_probability : float
+        How often a crop is rotated by any angle, scaled and bent; otherwise it is only
+        flipped and turned by right angles.
+    scale : (float, float)
+        Smallest and largest magnification.
+    elastic_amplitude : float
+        Largest displacement in pixels.
+    elastic_spacing : int
+        Distance of the points that are displaced independently, in pixels.
+    intensity_probability : float
+        How often contrast, brightness and gamma change.
+    contrast, brightness : float
+        Largest relative change of contrast and largest shift of brightness.
+    gamma : float
+        Largest change of the exponent, as a power of 2.
+    blur_probability, noise_probability : float
+        How often a crop is blurred or made noisy.
+    blur, noise : float
+        Largest blur in pixels and largest standard deviation of the noise.
+    """
+
+    geometric_probability: float = 0.7
+    scale: tuple[float, float] = (0.8, 1.25)
+    elastic_amplitude: float = 3.0
+    elastic_spacing: int = 32
+    intensity_probability: float = 0.7
+    contrast: float = 0.3
+    brightness: float = 0.15
+    gamma: float = 0.7
+    blur_probability: float = 0.15
+    blur: float = 1.0
+    noise_probability: float = 0.25
+    noise: float = 0.06
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """One training run.
+
+    Parameters
+    ----------
+    iterations : int
+        Number of optimiser steps.
+    batch_size, crop : int
+        Crops for each step and their side in pixels, a multiple of 16.
+    learning_rate, weight_decay : float
+        Of the optimiser; for "one-cycle" the peak.
+    optimizer : {"adamw", "paper"}
+        "paper" is Adam with eps 0.01, weight decay 1e-6 and AMSGrad (methods A8).
+    schedule : {"one-cycle", "constant"}
+        "one-cycle" rises over the first `warmup` of the run and anneals to 0.
+    warmup : float
+        Fraction of the run.
+    ema_decay : float
+        The model that is kept averages the weights over about 1 / (1 - ema_decay) steps.
+    validate_every, checkpoint_every : int
+        In iterations.
+    seed : int
+        Decides the initial weights and every random draw.
+    """
+
+    iterations: int = 3000
+    batch_size: int = 4
+    crop: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    optimizer: Literal["adamw", "paper"] = "adamw"
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    warmup: float = 0.1
+    ema_decay: float = 0.998
+    validate_every: int = 500
+    checkpoint_every: int = 250
+    seed: int = 555
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "batch_size", "crop", "validate_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        if self.crop % 16:
+            raise InputError(f"crop must be a multiple of 16, not {self.crop}.")

@@ -1,0 +1,60 @@
+"""One pass of a batch through the network and the objectives."""
+
+from __future__ import annotations
+
+import torch
+
+from napari_pea.core.networks.base import EmbeddingNetwork
+from napari_pea.training.augment import CrossTransform
+from napari_pea.training.data import Batch
+from napari_pea.training.objectives import correlation_loss, foreground_loss, unit_embedding
+from napari_pea.training.settings import ObjectiveSettings
+
+
+def batch_losses(
+    network: EmbeddingNetwork,
+    batch: Batch,
+    settings: ObjectiveSettings,
+    transform: CrossTransform | None = None,
+) -> dict[str, torch.Tensor]:
+    """Return the weighted terms of the loss for a batch (methods A5).
+
+    Parameters
+    ----------
+    network : EmbeddingNetwork
+        In training or evaluation mode.
+    batch : Batch
+        Crops and targets.
+    settings : ObjectiveSettings
+        The weights of the terms.
+    transform : CrossTransform, optional
+        The transform of the cross branch; without one there is no cross term.
+
+    Returns
+    -------
+    dict of str to tensor
+        "self", "foreground" and, where they count, "pyramid" and "cross".
+    """
+    use_pyramid = settings.pyramid_weight > 0
+    output = network(batch.images, pyramid=use_pyramid)
+    vectors = unit_embedding(output.embedding)
+    losses = {"self": settings.self_weight * correlation_loss(vectors, vectors, batch.target)}
+    if use_pyramid:
+        terms = []
+        for level, (embedding, target) in enumerate(
+            zip(output.pyramid, batch.pyramid, strict=True), start=1
+        ):
+            coarse = unit_embedding(embedding)
+            terms.append(correlation_loss(coarse, coarse, target) / 2**level)
+        losses["pyramid"] = settings.pyramid_weight * torch.stack(terms).sum()
+    if transform is not None and settings.cross_weight > 0:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not settings.detach_cross):
+            changed = transform.apply(batch.images, batch.foreground)
+            changed = changed.contiguous(memory_format=torch.channels_last)
+            other = transform.undo(unit_embedding(network(changed).embedding))
+        losses["cross"] = settings.cross_weight * correlation_loss(vectors, other, batch.target)
+    if output.foreground is not None:
+        losses["foreground"] = settings.foreground_weight * foreground_loss(
+            output.foreground.float(), batch.foreground
+        )
+    return losses

@@ -1,0 +1,269 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+from napari_pea.core.device import Precision, autocast
+from napari_pea.core.errors import Cancelled, InputError
+from napari_pea.core.networks.base import EmbeddingNetwork
+from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
+from napari_pea.training.augment import CrossTransform
+from napari_pea.training.checkpoint import Checkpoint, plain_settings
+from napari_pea.training.data import (
+    AnnotatedImage,
+    CropSampler,
+    centre_crop,
+    check_annotated,
+    make_batch,
+)
+from napari_pea.training.history import History
+from napari_pea.training.optimization import make_optimizer, make_schedule, moving_average
+from napari_pea.training.settings import TrainingSettings
+from napari_pea.training.step import batch_losses
+
+#: Called with the averaged network; returns named scores.
+Scorer = Callable[[EmbeddingNetwork], dict[str, float]]
+#: Called with the averaged network whenever it is the best so far, and its scores.
+Keeper = Callable[[EmbeddingNetwork, dict[str, float], int], None]
+
+#: Losses are averaged over this many iterations for each row of the log.
+LOG_EVERY = 50
+#: Gradients are scaled down to this norm.
+LARGEST_GRADIENT = 5.0
+#: The validation loss is measured on at most this many crops.
+VALIDATION_CROPS = 24
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss became infinite or NaN."""
+
+
+class Trainer:
+    """Trains a network and keeps the version that validates best.
+
+    Parameters
+    ----------
+    network : EmbeddingNetwork
+        Trained in place.
+    images : sequence of AnnotatedImage
+        Training data.
+    settings : TrainingSettings
+        The run.
+    folder : Path, optional
+        Where checkpoints, the log and the curves go; without it nothing is written.
+    validation : sequence of AnnotatedImage, optional
+        Held-out data for the validation loss.
+    scorer : callable, optional
+        Measures the averaged network at every validation.
+    select_by : str
+        The score, higher is better, by which the best network is chosen; without a scorer
+        it is the validation loss, lower is better.
+    keep : callable, optional
+        Given the averaged network each time it is the best so far.
+    device : torch.device, optional
+        Where to train.
+    precision : {"auto", "mixed", "full"}
+        See `napari_pea.core.device.autocast`.
+
+    Raises
+    ------
+    InputError
+        If the data cannot be trained on.
+    """
+
+    def __init__(
+        self,
+        network: EmbeddingNetwork,
+        images: Sequence[AnnotatedImage],
+        settings: TrainingSettings,
+        *,
+        folder: Path | None = None,
+        validation: Sequence[AnnotatedImage] = (),
+        scorer: Scorer | None = None,
+        select_by: str = "aji",
+        keep: Keeper | None = None,
+        device: torch.device | None = None,
+        precision: Precision = "auto",
+    ) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.history = History()
+        self.iteration = 0
+        self.best_score = -np.inf
+        self._sampler = CropSampler(images, settings)
+        if validation:
+            check_annotated(validation, "validation")
+        self._device = device or torch.device("cpu")
+        self._precision: Precision = precision
+        self._network = network.to(self._device, memory_format=torch.channels_last)
+        self._average = AveragedModel(
+            self._network,
+            device=self._device,
+            multi_avg_fn=moving_average(settings.ema_decay),
+            use_buffers=True,
+        )
+        self._optimizer = make_optimizer(network, settings)
+        self._schedule = make_schedule(self._optimizer, settings)
+        self._scorer = scorer
+        self._select_by = select_by
+        self._keep = keep
+        self._pending: list[dict[str, float]] = []
+        self._validation_crops = [
+            centre_crop(item, settings.crop)
+            for item in validation[:: -(-len(validation) // VALIDATION_CROPS) or 1]
+        ]
+
+    @property
+    def averaged_network(self) -> EmbeddingNetwork:
+        """The network with averaged weights: the result of the training."""
+        network: EmbeddingNetwork = self._average.module
+        return network
+
+    def resume(self) -> None:
+        """Go back to the last checkpoint in the folder.
+
+        Raises
+        ------
+        InputError
+            If there is none, it is damaged, or the settings differ from those of the run.
+        """
+        if self.folder is None:
+            raise InputError("A run without a folder has no checkpoint to resume from.")
+        checkpoint = Checkpoint.load(self.folder)
+        checkpoint.check_settings(self.settings)
+        self._network.load_state_dict(checkpoint.network)
+        self._average.load_state_dict(checkpoint.average)
+        self._optimizer.load_state_dict(checkpoint.optimizer)
+        self._schedule.load_state_dict(checkpoint.schedule)
+        self.iteration = checkpoint.iteration
+        self.best_score = checkpoint.best_score
+        self.history = History(checkpoint.rows)
+        self._pending = checkpoint.pending
+
+    def run(
+        self, *, progress: Progress = ignore_progress, cancel: CancelToken | None = None
+    ) -> History:
+        """Train to the end of the run.
+
+        Parameters
+        ----------
+        progress : callable
+            Told the iterations done and the iterations in all.
+        cancel : CancelToken, optional
+            Checked before every iteration; the state is saved before `Cancelled` is raised.
+
+        Returns
+        -------
+        History
+            What was measured.
+        """
+        settings = self.settings
+        try:
+            while self.iteration < settings.iterations:
+                check_cancel(cancel)
+                self._pending.append(self._step())
+                self.iteration += 1
+                self._log()
+                progress(self.iteration, settings.iterations)
+        except Cancelled:
+            self._save()
+            raise
+        return self.history
+
+    def _step(self) -> dict[str, float]:
+        """Do one iteration and return the terms of its loss."""
+        settings = self.settings
+        objective = settings.objective
+        batch = make_batch(list(self._sampler.crops(self.iteration)), objective, self._device)
+        transform = None
+        if objective.cross_weight > 0:
+            rng = np.random.default_rng((settings.seed, self.iteration, settings.batch_size))
+            transform = CrossTransform.draw((settings.crop, settings.crop), rng)
+        self._network.train()
+        with autocast(self._device, self._precision):
+            terms = batch_losses(self._network, batch, objective, transform)
+        loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            raise TrainingDiverged(
+                f"The loss is no longer a number at iteration {self.iteration}: "
+                "resume from the last checkpoint with a lower learning rate."
+            )
+        self._optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._network.parameters(), LARGEST_GRADIENT)
+        self._optimizer.step()
+        self._schedule.step()
+        self._average.update_parameters(self._network)
+        return {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
+
+    def _log(self) -> None:
+        """Write a row of the log, validate and save, whenever it is time."""
+        settings = self.settings
+        last = self.iteration == settings.iterations
+        validate = last or self.iteration % settings.validate_every == 0
+        if validate or self.iteration % LOG_EVERY == 0:
+            row = {
+                "iteration": float(self.iteration),
+                "learning_rate": self._schedule.get_last_lr()[0],
+            }
+            for name in self._pending[-1]:
+                row[name] = float(np.mean([terms[name] for terms in self._pending]))
+            self._pending.clear()
+            if validate:
+                row |= self._validate()
+            self.history.add(row)
+        if validate or self.iteration % settings.checkpoint_every == 0:
+            self._save()
+
+    def _validate(self) -> dict[str, float]:
+        """Measure the averaged network, and keep it if it is the best so far."""
+        network = self.averaged_network
+        network.eval()
+        measured: dict[str, float] = {}
+        score = float(self.iteration)
+        if self._validation_crops:
+            measured["validation_loss"] = self._validation_loss(network)
+            score = -measured["validation_loss"]
+        if self._scorer is not None:
+            measured |= self._scorer(network)
+            score = measured[self._select_by]
+        if score > self.best_score:
+            self.best_score = score
+            if self._keep is not None:
+                self._keep(network, measured, self.iteration)
+        return measured
+
+    def _validation_loss(self, network: EmbeddingNetwork) -> float:
+        """Return the mean loss over the validation crops, without the cross term."""
+        losses = []
+        with torch.inference_mode(), autocast(self._device, self._precision):
+            for crop in self._validation_crops:
+                batch = make_batch([crop], self.settings.objective, self._device)
+                terms = batch_losses(network, batch, self.settings.objective)
+                losses.append(sum(term.item() for term in terms.values()))
+        return float(np.mean(losses))
+
+    def _save(self) -> None:
+        """Write the checkpoint, the log and the curves."""
+        if self.folder is None:
+            return
+        Checkpoint(
+            iteration=self.iteration,
+            settings=plain_settings(self.settings),
+            network=self._network.state_dict(),
+            average=self._average.state_dict(),
+            optimizer=self._optimizer.state_dict(),
+            schedule=self._schedule.state_dict(),
+            best_score=float(self.best_score),
+            rows=self.history.rows,
+            pending=self._pending,
+        ).save(self.folder)
+        if self.history.rows:
+            self.history.save_csv(self.folder / "log.csv")
+            self.history.save_picture(self.folder / "curves.png")
