@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from skimage.segmentation import relabel_sequential
 
 from napari_pea.core.affinity import pair_slices
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Offset
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 
 def mutex_watershed(
@@ -169,9 +171,9 @@ def _checked_count(n_attractive: int | None, shape: tuple[int, ...]) -> int:
 def _checked_strides(strides: int | Sequence[int] | None, ndim: int) -> tuple[int, ...] | None:
     if strides is None:
         return None
-    listed = (strides,) * ndim if np.ndim(strides) == 0 else tuple(strides)  # type: ignore[arg-type]
     try:
-        every = tuple(operator.index(step) for step in listed)  # type: ignore[arg-type]
+        listed = strides if isinstance(strides, Iterable) else (strides,) * ndim
+        every = tuple(operator.index(step) for step in listed)
     except TypeError:
         every = ()
     if len(every) != ndim or min(every) < 1:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol
 
 from napari_pea.core.mutex import mutex_watershed
 from napari_pea.core.neighborhood import Neighborhood
 from napari_pea.core.settings import SegmentationSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Partitioner(Protocol):
@@ -20,7 +21,7 @@ class Partitioner(Protocol):
         affinities: NDArray[np.floating],
         neighborhood: Neighborhood,
         settings: SegmentationSettings,
-        mask: NDArray[np.bool_] | None,
+        foreground: NDArray[np.floating] | None,
     ) -> NDArray[np.uint32]:
         """Return the raw labels of an image.
 
@@ -32,27 +33,28 @@ class Partitioner(Protocol):
             The pixel pairs that the affinities are about.
         settings : SegmentationSettings
             The settings of the segmentation.
-        mask : array of bool, shape (*spatial), or None
-            Where objects may be; None for everywhere.
+        foreground : array of float, shape (*spatial), or None
+            Probability of lying inside an object; None if the model does not tell, and
+            then every pixel may.
 
         Returns
         -------
         array of uint32, shape (*spatial)
-            Objects numbered from 1 without gaps; 0 outside the mask.
+            Objects numbered from 1 without gaps; 0 is background.
         """
 
 
 def foreground_mask(
     foreground: NDArray[np.floating] | None, settings: SegmentationSettings
 ) -> NDArray[np.bool_] | None:
-    """Return where objects may be.
+    """Return where objects may be: at the foreground threshold or above it.
 
     Parameters
     ----------
     foreground : array of float, shape (*spatial), or None
         Probability of lying inside an object; None if the model does not tell.
     settings : SegmentationSettings
-        `foreground_threshold` is the lowest probability that counts as inside.
+        `foreground_threshold` is used.
 
     Returns
     -------
@@ -68,11 +70,11 @@ def mutex_partition(
     affinities: NDArray[np.floating],
     neighborhood: Neighborhood,
     settings: SegmentationSettings,
-    mask: NDArray[np.bool_] | None,
+    foreground: NDArray[np.floating] | None,
 ) -> NDArray[np.uint32]:
     """Partition by the Mutex Watershed (methods A9).
 
-    Each object is connected through direct neighbours, because only those attract.
+    Every object is connected through direct neighbours, because only those attract.
 
     Parameters
     ----------
@@ -81,28 +83,28 @@ def mutex_partition(
     neighborhood : Neighborhood
         The direct neighbours attract, all other pairs repel.
     settings : SegmentationSettings
-        `strides` thins out the repulsive pairs.
-    mask : array of bool, shape (*spatial), or None
-        Where objects may be; None for everywhere.
+        `strides` and `foreground_threshold` are used.
+    foreground : array of float, shape (*spatial), or None
+        Probability of lying inside an object; None for objects everywhere.
 
     Returns
     -------
     array of uint32, shape (*spatial)
-        Objects numbered from 1 without gaps; 0 outside the mask.
+        Objects numbered from 1 without gaps; 0 where the foreground is below its threshold.
 
     Raises
     ------
     InputError
-        If the affinities do not fit the neighborhood, the strides or the mask.
+        If the affinities do not fit the neighborhood, the strides or the foreground.
     """
     return mutex_watershed(
         affinities,
         neighborhood.offset_list,
         neighborhood.n_attractive,
         strides=settings.strides_for(neighborhood.ndim),
-        mask=mask,
+        mask=foreground_mask(foreground, settings),
     )
 
 
 PARTITIONERS: dict[str, Partitioner] = {"mutex": mutex_partition}
-"""Every way of partitioning, by the name that users choose it by."""
+"""Every way of partitioning, by the name it is chosen by."""

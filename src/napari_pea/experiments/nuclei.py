@@ -1,86 +1,121 @@
-"""The recipe of the shipped model `nuclei`.
-
-Run it with ``python -m napari_pea.experiments.nuclei DATA RUN``; started again on the same
-folder it goes on where it stopped.
-"""
+"""The recipe of the shipped model `nuclei`."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from skimage.morphology import remove_small_objects
 
-from napari_pea.core.device import choose_device
-from napari_pea.core.networks import build_network
 from napari_pea.core.normalization import Normalization
+from napari_pea.core.progress import CancelToken, Progress, ignore_progress
+from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments.datasets import BBBC039_SMALLEST, Pair, bbbc039, dsb2018, read_pairs
+from napari_pea.models.metadata import DataSource, ModelMetadata
 from napari_pea.training.checkpoint import CHECKPOINT_NAME
-from napari_pea.training.data import AnnotatedImage
+from napari_pea.training.session import LabelledImage, train_model
 from napari_pea.training.settings import (
     AugmentationSettings,
     ObjectiveSettings,
     TrainingSettings,
 )
-from napari_pea.training.trainer import Trainer
 
-logger = logging.getLogger(__name__)
+#: How often a crop comes from BBBC039; the rest comes from dsb2018.
+BBBC039_SHARE = 0.55
 
-ARCHITECTURE = "resunet2d"
-ARGUMENTS = {
-    "in_channels": 1,
-    "embedding_dim": 16,
-    "widths": (16, 24, 48, 96, 192),
-    "full_resolution_skip": True,
-}
-NORMALIZATION = Normalization("percentile", 1.0, 99.8)
+MODEL = ModelMetadata(
+    name="nuclei",
+    description="Nuclei in fluorescence images, touching ones included.",
+    architecture="resunet2d",
+    arguments={
+        "in_channels": 1,
+        "embedding_dim": 16,
+        "widths": (16, 24, 48, 96, 192),
+        "full_resolution_skip": True,
+    },
+    normalization=Normalization("percentile", 1.0, 99.8),
+    recommended=SegmentationSettings(),
+    data=(
+        DataSource(
+            name="BBBC039v1, training list",
+            licence="CC0-1.0",
+            url="https://bbbc.broadinstitute.org/BBBC039",
+        ),
+        DataSource(
+            name="2018 Data Science Bowl, fluorescence part (BBBC038v1)",
+            licence="CC0-1.0",
+            url="https://bbbc.broadinstitute.org/BBBC038",
+        ),
+    ),
+    licence="BSD-3-Clause",
+)
+
 SETTINGS = TrainingSettings(
     iterations=5500,
     objective=ObjectiveSettings(ranges=(1, 3, 5, 9, 15, 27), cross_weight=0.0),
     augmentation=AugmentationSettings(scale=(0.7, 1.4)),
 )
-#: How often a crop comes from BBBC039; the rest comes from dsb2018.
-BBBC039_SHARE = 0.55
 
 
-def load(pairs: Sequence[Pair], weight: float, smallest: int = 0) -> list[AnnotatedImage]:
-    """Read and normalise pairs that share `weight` among them."""
-    items = []
-    for image, labels in read_pairs(pairs):
-        grey = image if image.ndim == 2 else image[..., :3].mean(axis=-1)
-        if smallest:
-            labels = remove_small_objects(labels, max_size=smallest - 1)
-        items.append(AnnotatedImage(NORMALIZATION(grey[None]), labels, weight / len(pairs)))
-    return items
+def train_nuclei(
+    data: Path,
+    run: Path,
+    *,
+    device: str = "auto",
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> Path:
+    """Train the model `nuclei`, or go on with a run that was interrupted.
 
+    Parameters
+    ----------
+    data : Path
+        Holds the folders `bbbc039` and `dsb2018` (see `napari_pea.experiments.datasets`).
+    run : Path
+        The run's folder.
+    device : str
+        "auto", "cuda", "mps" or "cpu".
+    progress : callable
+        Told the iterations done and the iterations in all.
+    cancel : CancelToken, optional
+        Stops the run when set.
 
-def main(data: Path, run: Path) -> None:
-    """Train the model, or go on training it."""
-    training = load(bbbc039(data / "bbbc039", "training"), BBBC039_SHARE, BBBC039_SMALLEST)
-    training += load(dsb2018(data / "dsb2018", "training"), 1 - BBBC039_SHARE)
-    validation = load(bbbc039(data / "bbbc039", "validation"), 1.0, BBBC039_SMALLEST)
-    validation += load(dsb2018(data / "dsb2018", "validation"), 1.0)
-    torch.manual_seed(SETTINGS.seed)
-    network = build_network(ARCHITECTURE, ARGUMENTS)
-    trainer = Trainer(
-        network, training, SETTINGS, folder=run, validation=validation, device=choose_device()
+    Returns
+    -------
+    Path
+        The model file.
+    """
+    return train_model(
+        [
+            *_bbbc039(data, "training", BBBC039_SHARE),
+            *_dsb2018(data, "training", 1 - BBBC039_SHARE),
+        ],
+        [*_bbbc039(data, "validation", 1.0), *_dsb2018(data, "validation", 1.0)],
+        MODEL,
+        SETTINGS,
+        run,
+        resume=(run / CHECKPOINT_NAME).exists(),
+        device=device,
+        progress=progress,
+        cancel=cancel,
     )
-    if (run / CHECKPOINT_NAME).exists():
-        trainer.resume()
-
-    def report(done: int, total: int) -> None:
-        if done % 50 == 0:
-            loss = trainer.history.rows[-1]["loss"] if trainer.history.rows else np.nan
-            logger.info("%d / %d, loss %.4g", done, total, loss)
-
-    trainer.run(progress=report)
 
 
-if __name__ == "__main__":
-    import sys
+def _bbbc039(data: Path, split: str, weight: float) -> Iterator[LabelledImage]:
+    """Yield a split of BBBC039 without its specks."""
+    for item in _labelled(bbbc039(data / "bbbc039", split), weight, "bbbc039"):
+        labels = remove_small_objects(item.labels, max_size=BBBC039_SMALLEST - 1)
+        yield LabelledImage(item.image, labels, item.name, item.weight, item.group)
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+
+def _dsb2018(data: Path, split: str, weight: float) -> Iterator[LabelledImage]:
+    """Yield the fluorescence part of a split of dsb2018."""
+    return _labelled(dsb2018(data / "dsb2018", split), weight, "dsb2018")
+
+
+def _labelled(pairs: Sequence[Pair], weight: float, group: str) -> Iterator[LabelledImage]:
+    """Yield grey images that share `weight` among them."""
+    for pair, (image, labels) in zip(pairs, read_pairs(pairs), strict=True):
+        grey = image if image.ndim == 2 else image[..., :3].mean(axis=-1)
+        yield LabelledImage(np.asarray(grey), labels, pair.name, weight / len(pairs), group)

@@ -1,0 +1,247 @@
+"""From raw labels to the objects that are handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from scipy import ndimage
+from skimage.segmentation import relabel_sequential
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.settings import SegmentationSettings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Integer = TypeVar("Integer", bound=np.integer)
+
+DEFAULT_PASSES: tuple[tuple[int, int], ...] = ((5, 5), (25, 11), (50, 11), (100, 21))
+"""Largest fragment and side of the window, in pixels, of each merging pass (BBBC039)."""
+
+
+def refine(labels: NDArray[np.integer], settings: SegmentationSettings) -> NDArray[np.uint32]:
+    """Return labels without fragments, small objects and holes.
+
+    Fragments are merged before small objects are removed, so that a piece of an object is
+    not lost; holes come last, because a removed speck inside an object leaves one.
+
+    Parameters
+    ----------
+    labels : array of int, shape (*spatial)
+        Object ids; 0 is background. Not changed.
+    settings : SegmentationSettings
+        `merge_fragments`, `min_size` and `fill_holes` are used.
+
+    Returns
+    -------
+    array of uint32, shape (*spatial)
+        Objects numbered from 1 without gaps, in the order of their ids.
+
+    Raises
+    ------
+    InputError
+        If the labels are not whole numbers of at least 0.
+    """
+    refined = checked_labels(labels)
+    if settings.merge_fragments:
+        refined = merge_fragments(refined)
+    if settings.min_size > 1:
+        refined = remove_small(refined, settings.min_size)
+    if settings.fill_holes:
+        refined = fill_holes(refined)
+    numbered, _, _ = relabel_sequential(refined)
+    return numbered.astype(np.uint32)
+
+
+def merge_fragments(
+    labels: NDArray[Integer], passes: Sequence[tuple[int, int]] = DEFAULT_PASSES
+) -> NDArray[Integer]:
+    """Give small fragments to the object around them (methods A9, "Merge small").
+
+    In each pass, every object that is small at its start is looked at in the order of the
+    ids, through a window around its centre. It is left alone if the window shows no more
+    than two ids, background included, or if it fills most of the window itself. Else it
+    takes the id of the object that fills most of the window, and is part of that object
+    when the next one is looked at. Nothing is deleted.
+
+    Parameters
+    ----------
+    labels : array of int, shape (*spatial)
+        Object ids; 0 is background. Not changed.
+    passes : sequence of (int, int), optional
+        For each pass, the most pixels of a fragment and the side of the window in pixels,
+        an odd number. By default those that the authors use for BBBC039.
+
+    Returns
+    -------
+    array of int, shape (*spatial)
+        Labels of the same type; ids of merged fragments no longer occur.
+
+    Raises
+    ------
+    InputError
+        If the labels are not whole numbers of at least 0, or a pass makes no sense.
+
+    Notes
+    -----
+    The window is cut off at the border of the image. The authors' code instead leaves
+    fragments alone whose window reaches over the upper or left border. Of ids that are
+    equally frequent the lowest counts as the more frequent.
+    """
+    for size, window in passes:
+        if size < 1 or window < 1 or window % 2 == 0:
+            raise InputError(
+                "A merging pass needs a size of at least 1 pixel and a window with an odd "
+                f"side, not {(size, window)}."
+            )
+    positions, ids = compact(checked_labels(labels))
+    merged = positions.copy()
+    sizes = np.bincount(merged.ravel(), minlength=len(ids))
+    fragments = _pixels_of(merged, sizes, max((size for size, _ in passes), default=0))
+    for size, window in passes:
+        for label in [n for n, pixels in sorted(fragments.items()) if len(pixels) <= size]:
+            target = _surrounding_label(merged, label, fragments[label], window // 2)
+            if target is None:
+                continue
+            pixels = fragments.pop(label)
+            merged[tuple(pixels.T)] = target
+            if target in fragments:
+                fragments[target] = np.concatenate((fragments[target], pixels))
+    return ids[merged]
+
+
+def remove_small(labels: NDArray[Integer], min_size: int) -> NDArray[Integer]:
+    """Make objects with fewer than `min_size` pixels background.
+
+    Parameters
+    ----------
+    labels : array of int, shape (*spatial)
+        Object ids; 0 is background. Not changed.
+    min_size : int
+        The fewest pixels of an object that is kept.
+
+    Returns
+    -------
+    array of int, shape (*spatial)
+        Labels of the same type; objects that are kept keep their ids.
+
+    Raises
+    ------
+    InputError
+        If the labels are not whole numbers of at least 0.
+    """
+    positions, ids = compact(checked_labels(labels))
+    sizes = np.bincount(positions.ravel(), minlength=len(ids))
+    kept = np.where(sizes >= min_size, ids, 0).astype(ids.dtype)
+    return kept[positions]
+
+
+def fill_holes(labels: NDArray[Integer]) -> NDArray[Integer]:
+    """Fill the holes inside objects.
+
+    A hole is a piece of background, connected along the axes, that does not reach the
+    border of the image and touches exactly one object. Background between two objects
+    stays.
+
+    Parameters
+    ----------
+    labels : array of int, shape (*spatial)
+        Object ids; 0 is background. Not changed.
+
+    Returns
+    -------
+    array of int, shape (*spatial)
+        Labels of the same type.
+
+    Raises
+    ------
+    InputError
+        If the labels are not whole numbers of at least 0.
+    """
+    filled = np.array(checked_labels(labels), order="C")
+    pieces, n_pieces = ndimage.label(filled == 0)
+    enclosed = np.ones(n_pieces + 1, dtype=bool)
+    enclosed[0] = False
+    for axis in range(pieces.ndim):
+        for end in pieces.swapaxes(0, axis)[[0, -1]] if pieces.size else ():
+            enclosed[end] = False
+    flat = filled.reshape(-1)
+    where = np.flatnonzero(enclosed[pieces])
+    piece = pieces.reshape(-1)[where]
+    lowest = np.full(n_pieces + 1, np.iinfo(filled.dtype).max, dtype=filled.dtype)
+    highest = np.zeros(n_pieces + 1, dtype=filled.dtype)
+    for stride in filled.strides:
+        step = stride // filled.itemsize
+        for neighbor in (flat[where - step], flat[where + step]):
+            touching = neighbor > 0
+            np.minimum.at(lowest, piece[touching], neighbor[touching])
+            np.maximum.at(highest, piece[touching], neighbor[touching])
+    owner = np.where(lowest == highest, highest, 0)
+    flat[where] = owner[piece]
+    return filled
+
+
+def checked_labels(labels: NDArray[Integer]) -> NDArray[Integer]:
+    """Return labels as an array, or say why they are none.
+
+    Raises
+    ------
+    InputError
+        If they are not whole numbers of at least 0.
+    """
+    given = np.asarray(labels)
+    if given.dtype.kind not in "iu":
+        raise InputError(f"Labels must be whole numbers, not {given.dtype}.")
+    if given.dtype.kind == "i" and given.size and given.min() < 0:
+        raise InputError(f"Labels cannot be negative: found {given.min()}; 0 is background.")
+    return given
+
+
+def compact(labels: NDArray[Integer]) -> tuple[NDArray[Any], NDArray[Integer]]:
+    """Return labels as positions in a list of ids that is no longer than needed.
+
+    Arrays with one entry for each id stay small even if the labels are few and far between.
+
+    Returns
+    -------
+    positions : array of int, shape (*spatial)
+        0 is background; the labels themselves unless their ids exceed the pixels.
+    ids : array of int
+        The id of each position: ``ids[positions]`` are the labels.
+    """
+    largest = int(labels.max(initial=0))
+    if largest <= labels.size:
+        return labels, np.arange(largest + 1).astype(labels.dtype)
+    positions, _, original = relabel_sequential(labels)
+    return positions, np.asarray(original).astype(labels.dtype)
+
+
+def _pixels_of(
+    labels: NDArray[Any], sizes: NDArray[np.intp], largest: int
+) -> dict[int, NDArray[np.intp]]:
+    """Return the coordinates, shape (n, ndim), of all objects of up to `largest` pixels."""
+    wanted = (sizes > 0) & (sizes <= largest)
+    wanted[0] = False
+    pixels = np.argwhere(wanted[labels])
+    owner = labels[tuple(pixels.T)]
+    order = np.argsort(owner, kind="stable")
+    listed = np.flatnonzero(wanted)
+    ends = np.cumsum(sizes[listed])
+    return dict(zip(listed.tolist(), np.split(pixels[order], ends)[:-1], strict=True))
+
+
+def _surrounding_label(
+    labels: NDArray[Any], label: int, pixels: NDArray[np.intp], reach: int
+) -> int | None:
+    """Return the object that a fragment belongs to, or None if it is to stay as it is."""
+    center = (pixels.sum(axis=0) // len(pixels)).tolist()
+    window = labels[tuple(slice(max(0, c - reach), c + reach + 1) for c in center)]
+    present, counts = np.unique(window, return_counts=True)
+    if len(present) <= 2:
+        return None
+    by_frequency = present[np.argsort(-counts, kind="stable")].tolist()
+    if by_frequency[0] == label:
+        return None
+    return int(next(n for n in by_frequency if n not in (0, label)))

@@ -1,0 +1,112 @@
+"""Choosing the settings that a model recommends, on its validation data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_pea.core.metrics import evaluate, summarize
+from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
+from napari_pea.core.segmenter import Segmenter
+from napari_pea.core.settings import SegmentationSettings
+from napari_pea.models.model import Model
+from napari_pea.training.session import LabelledImage
+
+#: What is tried, one setting after the other, from the model's recommended values on.
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "ranges": (
+        (1, 3, 5),
+        (1, 3, 5, 9),
+        (1, 3, 5, 9, 11),
+        (1, 3, 5, 9, 15),
+        (1, 3, 5, 9, 15, 27),
+    ),
+    "strides": (1, 2, 4, 6, 10),
+    "foreground_threshold": (0.35, 0.4, 0.45, 0.5, 0.55, 0.6),
+    "min_size": (10, 25, 40, 60),
+}
+
+Scores = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Settings and what they scored.
+
+    Attributes
+    ----------
+    settings : SegmentationSettings
+    scores : dict of dict
+        Mean of each metric for each group of images, with the counts of `summarize`.
+    """
+
+    settings: SegmentationSettings
+    scores: Scores
+
+    @property
+    def value(self) -> float:
+        """What is maximised: the mean AJI of the groups."""
+        return float(np.mean([summary["aji"] for summary in self.scores.values()]))
+
+
+def score(
+    segmenters: Iterable[Segmenter],
+    images: Sequence[LabelledImage],
+    settings: SegmentationSettings,
+    metrics: Sequence[str] | None = None,
+) -> Scores:
+    """Segment images with some settings and return the mean scores of each group."""
+    by_group: dict[str, list[dict[str, float]]] = {}
+    for segmenter, item in zip(segmenters, images, strict=True):
+        labels = segmenter.segment(settings).labels
+        by_group.setdefault(item.group, []).append(evaluate(labels, item.labels, metrics))
+    return {group: summarize(scores) for group, scores in by_group.items()}
+
+
+def tune(
+    model: Model,
+    images: Sequence[LabelledImage],
+    choices: Mapping[str, Sequence[Any]] = CHOICES,
+    *,
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> list[Trial]:
+    """Try settings one after the other and keep the best value of each.
+
+    Parameters
+    ----------
+    model : Model
+        Trained; its recommended settings are where the search starts.
+    images : sequence of LabelledImage
+        Validation data.
+    choices : mapping
+        The values to try for each setting, in the order in which settings are tried.
+    progress : callable
+        Told the trials done and the trials in all.
+    cancel : CancelToken, optional
+        Checked before each trial.
+
+    Returns
+    -------
+    list of Trial
+        Every trial; the best is the one with the highest `value`.
+    """
+    segmenters = [Segmenter(model, item.image) for item in images]
+    best = model.recommended
+    done: dict[SegmentationSettings, Trial] = {}
+    total = sum(len(values) for values in choices.values())
+    tried = 0
+    for name, values in choices.items():
+        for value in values:
+            check_cancel(cancel)
+            settings = best.updated(**{name: value})
+            if settings not in done:
+                scores = score(segmenters, images, settings, ("aji", "dice", "pq", "ap50"))
+                done[settings] = Trial(settings, scores)
+            tried += 1
+            progress(tried, total)
+        best = max(done.values(), key=lambda trial: trial.value).settings
+    return list(done.values())

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_pea import list_models, load_model
+from napari_pea.core.errors import InputError
+from napari_pea.core.networks import build_network
+from napari_pea.models.metadata import ModelMetadata
+from napari_pea.models.package import save_model
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NAPARI_PEA_MODELS", str(tmp_path))
+    return tmp_path
+
+
+def save_tiny(folder: Path, name: str, **fields: object) -> Path:
+    metadata = ModelMetadata(
+        name=name, architecture="resunet2d", arguments={"widths": [4] * 5}, **fields
+    )
+    network = build_network(metadata.architecture, metadata.arguments)
+    return save_model(folder / name, network, metadata)
+
+
+def test_user_models_are_found_at_once(folder: Path) -> None:
+    assert "mine" not in {entry.name for entry in list_models()}
+    save_tiny(folder, "mine")
+    entry = {entry.name: entry for entry in list_models()}["mine"]
+    assert entry.source == "user"
+    assert entry.problem is None
+
+
+def test_a_damaged_model_is_listed_with_the_reason(folder: Path) -> None:
+    save_tiny(folder, "good")
+    (folder / "bad.pea.safetensors").write_bytes(b"nothing")
+    entries = {entry.name: entry for entry in list_models()}
+    assert entries["good"].problem is None
+    assert "damaged" in (entries["bad"].problem or "")
+    assert entries["bad"].metadata is None
+
+
+def test_models_load_by_name_and_by_path(folder: Path) -> None:
+    path = save_tiny(folder, "mine")
+    assert load_model("mine", "cpu").name == "mine"
+    assert load_model(path, "cpu").name == "mine"
+
+
+def test_unknown_names_list_the_known(folder: Path) -> None:
+    save_tiny(folder, "mine")
+    with pytest.raises(InputError, match=r"no model 'yours'.*mine"):
+        load_model("yours")
+
+
+def test_unknown_devices_list_the_known(folder: Path) -> None:
+    save_tiny(folder, "mine")
+    with pytest.raises(InputError, match=r"'abacus' is not available.*cpu"):
+        load_model("mine", "abacus")
+
+
+def test_a_model_embeds_any_size(folder: Path) -> None:
+    save_tiny(folder, "mine")
+    model = load_model("mine", "cpu")
+    image = np.random.default_rng(0).integers(0, 4095, (33, 50)).astype(np.uint16)
+    embedding = model.embed(image)
+    assert embedding.vectors.shape == (16, 33, 50)
+    np.testing.assert_allclose(np.linalg.norm(embedding.vectors, axis=0), 1, rtol=1e-5)
+    assert embedding.foreground is not None
+    assert 0 <= embedding.foreground.min() <= embedding.foreground.max() <= 1
