@@ -120,7 +120,7 @@ def test_a_full_disk_keeps_the_old_file(saved: Path, monkeypatch: pytest.MonkeyP
         raise OSError(errno.ENOSPC, "No space left on device")
 
     before = saved.read_bytes()
-    monkeypatch.setattr("napari_pea.models.package.save_file", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     network, metadata = load_network(saved)
     with pytest.raises(InputError, match="No space left"):
         save_model(saved, network, metadata)

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Offset
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
 
 Slices = tuple[slice, ...]
 
@@ -137,14 +137,12 @@ def embedding_affinities(
 
 def unit_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return embedding vectors scaled to unit length, shape (D, *spatial)."""
-    single = np.asarray(vectors, dtype=np.float32)
-    length = np.sqrt(np.einsum("d...,d...->...", single, single))
-    return single / np.maximum(length, np.float32(1e-12))
+    unit = np.array(vectors, dtype=np.float32)
+    unit /= np.maximum(np.sqrt(np.einsum("d...,d...->...", unit, unit)), np.float32(1e-12))
+    return unit
 
 
-def correlate(
-    first: torch.Tensor, second: torch.Tensor, offsets: Sequence[Offset]
-) -> torch.Tensor:
+def correlate(first: torch.Tensor, second: torch.Tensor, offsets: Sequence[Offset]) -> torch.Tensor:
     """Return the cosine between two batches of embeddings under offsets, differentiably.
 
     The training counterpart of `embedding_affinities`: negative cosines are kept, because
@@ -166,6 +164,7 @@ def correlate(
     from torch.nn import functional
 
     shape = first.shape[2:]
+    every = slice(None)
     channels = []
     for offset in offsets:
         slices = pair_slices(shape, offset)
@@ -173,7 +172,7 @@ def correlate(
             channels.append(first.new_zeros((first.shape[0], *shape)))
             continue
         here, there = slices
-        cosine = (first[(..., *here)] * second[(..., *there)]).sum(dim=1)
+        cosine = (first[(every, every, *here)] * second[(every, every, *there)]).sum(dim=1)
         padding = [side for step in reversed(offset) for side in (max(0, -step), max(0, step))]
         channels.append(functional.pad(cosine, padding))
     return torch.stack(channels, dim=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -73,9 +74,7 @@ def mixed_dtype(device: torch.device) -> torch.dtype | None:
     return None
 
 
-def autocast(
-    device: torch.device, precision: Precision = "auto"
-) -> AbstractContextManager[Any]:
+def autocast(device: torch.device, precision: Precision = "auto") -> AbstractContextManager[Any]:
     """Return the context in which a network is run.
 
     Parameters
@@ -98,5 +97,7 @@ def _cpu_has_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 natively (AVX-512 BF16 or AMX)."""
     import torch
 
-    capabilities = torch.cpu.get_capabilities()
+    # Older versions of PyTorch cannot tell; single precision is right everywhere.
+    detect: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    capabilities = detect()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

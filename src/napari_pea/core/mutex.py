@@ -91,8 +91,6 @@ def mutex_watershed(
             )
     if not present:  # no two pixels are compared: each is an object of its own
         labels = np.arange(1, 1 + np.prod(shape), dtype=np.uint64).reshape(shape)
-        if inside is not None:
-            labels[~inside] = 0
     else:
         labels = segmentation.mutex_watershed(
             priorities,
@@ -101,17 +99,18 @@ def mutex_watershed(
             strides=every,
             mask=inside,
         )
-    if inside is not None:  # the pixels outside had numbers too
-        labels, _, _ = relabel_sequential(labels)
+    if inside is not None and inside.size:  # pixels outside are numbered too
+        labels, _, _ = relabel_sequential(np.where(inside, labels, 0))
     return labels.astype(np.uint32)
 
 
 def _fill_priority(target: NDArray[np.float32], channel: NDArray[Any], *, repulsive: bool) -> None:
     """Write the priority of each pair of a channel: a, or 1 - a in single precision."""
-    if repulsive:
-        np.subtract(1.0, channel, out=target, dtype=np.float32, casting="unsafe")
-    else:
-        target[...] = channel
+    with np.errstate(over="ignore"):  # infinite in single precision: refused afterwards
+        if repulsive:
+            np.subtract(1.0, channel, out=target, dtype=np.float32, casting="unsafe")
+        else:
+            target[...] = channel
 
 
 def _checked_affinities(affinities: NDArray[Any]) -> NDArray[Any]:

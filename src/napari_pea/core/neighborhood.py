@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, product
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_pea.core.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Offset: TypeAlias = tuple[int, ...]
 
@@ -64,8 +66,8 @@ class Neighborhood:
     def __post_init__(self) -> None:
         if self.ndim not in CONNECTIVITIES:
             raise InputError(f"A neighborhood has 2 or 3 dimensions, not {self.ndim}.")
-        ranges = _whole_numbers(self.ranges, "range")
-        z_ranges = None if self.z_ranges is None else _whole_numbers(self.z_ranges, "z range")
+        ranges = whole_numbers(self.ranges, "range")
+        z_ranges = None if self.z_ranges is None else whole_numbers(self.z_ranges, "z range")
         known = CONNECTIVITIES[self.ndim]
         connectivity = min(known) if self.connectivity is None else self.connectivity
         if connectivity not in known:
@@ -110,7 +112,8 @@ class Neighborhood:
                         for axis, sign in zip(axes, (-1, *signs), strict=True):
                             offset[axis] = sign * steps[axis]
                         offsets.append(tuple(offset))
-        return tuple(offsets)
+        # Ranges that differ along one axis only share the steps along the others.
+        return tuple(dict.fromkeys(offsets))
 
     @property
     def offsets(self) -> NDArray[np.int64]:
@@ -126,8 +129,21 @@ class Neighborhood:
         return Neighborhood(self.ranges[:n_ranges], self.connectivity, self.ndim, z_ranges)
 
 
-def _whole_numbers(values: Iterable[int], what: str) -> tuple[int, ...]:
-    """Return `values` as ints of at least 1, or say which one is not."""
+def whole_numbers(values: Iterable[int], what: str) -> tuple[int, ...]:
+    """Return values as ints of at least 1.
+
+    Parameters
+    ----------
+    values : iterable of int
+        What the user gave.
+    what : str
+        What one of them is called in messages.
+
+    Raises
+    ------
+    InputError
+        If there are none, or one of them is not such a number.
+    """
     try:
         listed = list(values)
     except TypeError:
@@ -136,6 +152,6 @@ def _whole_numbers(values: Iterable[int], what: str) -> tuple[int, ...]:
         raise InputError(f"At least one {what} is needed, for example 1.")
     for value in listed:
         is_number = isinstance(value, (int, float, np.integer, np.floating))
-        if not is_number or isinstance(value, bool) or value != int(value) or value < 1:
+        if not is_number or isinstance(value, bool) or not float(value).is_integer() or value < 1:
             raise InputError(f"Every {what} is a whole number of at least 1, not {value!r}.")
     return tuple(int(value) for value in listed)

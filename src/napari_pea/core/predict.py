@@ -8,7 +8,6 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_pea.core.device import Precision, autocast
 from napari_pea.core.errors import InputError
@@ -16,13 +15,12 @@ from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
 
     from napari_pea.core.networks.base import EmbeddingNetwork
 
-#: Outermost pixels of a tile that are thrown away, because they miss their surroundings.
-MARGIN = 64
 #: Width of the seam across which two tiles are blended.
-BLEND = 32
+BLEND = 16
 #: Side of a tile, margins included.
 DEFAULT_TILE = 1280
 
@@ -70,14 +68,14 @@ def predict(
     """Embed a normalised image.
 
     The image is mirrored at its far edges up to the next multiple of the network's divisor
-    and cut into tiles that start at such multiples. Each tile drops its outer 64 pixels
-    and is blended with its neighbours over 32 more, so that the result is that of the
-    whole image but for rounding.
+    and cut into tiles that start at such multiples. Each tile drops its outer pixels, which
+    miss some of their surroundings (`receptive_radius`), and is blended with its neighbours
+    over 16 more, so that the result is that of the whole image but for rounding.
 
     Parameters
     ----------
     network : EmbeddingNetwork
-        A trained network; it is put into evaluation mode.
+        A trained network; it is put on the device and into evaluation mode.
     image : array of float32, shape (C, *spatial)
         Normalised image with the channels that the network expects.
     device : torch.device, optional
@@ -109,15 +107,18 @@ def predict(
         device = next(network.parameters()).device
     spatial = image.shape[1:]
     padded = _pad_to_multiple(image, network.divisor)
-    sides = _tile_sides(tile, network.divisor)
+    margins = network.receptive_radius
+    sides = _tile_sides(tile, margins, network.divisor)
     axes = [
-        _spans(size, side, divisor)
-        for size, side, divisor in zip(padded.shape[1:], sides, network.divisor, strict=True)
+        _spans(size, side, margin, divisor)
+        for size, side, margin, divisor in zip(
+            padded.shape[1:], sides, margins, network.divisor, strict=True
+        )
     ]
     total = int(np.prod([len(spans) for spans in axes]))
     vectors = np.zeros((network.embedding_dim, *spatial), dtype=np.float32)
     foreground: NDArray[np.float32] | None = None
-    network.eval()
+    network.to(device).eval()
     progress(0, total)
     for done, spans in enumerate(product(*axes), start=1):
         check_cancel(cancel)
@@ -143,22 +144,25 @@ def predict(
     return Embedding(vectors, foreground)
 
 
-def _tile_sides(tile: int | Sequence[int] | None, divisor: Sequence[int]) -> tuple[int, ...]:
+def _tile_sides(
+    tile: int | Sequence[int] | None, margins: Sequence[int], divisor: Sequence[int]
+) -> tuple[int, ...]:
     """Return the side of a tile along each axis, a multiple of the divisor."""
     wanted = DEFAULT_TILE if tile is None else tile
-    sides = (wanted,) * len(divisor) if isinstance(wanted, int) else tuple(wanted)
+    sides = tuple(wanted) if isinstance(wanted, Sequence) else (wanted,) * len(divisor)
     if len(sides) != len(divisor):
         raise InputError(f"A tile needs {len(divisor)} sides, not {len(sides)}.")
-    smallest = 2 * MARGIN + 2 * BLEND
-    for side in sides:
+    whole = []
+    for side, margin, step in zip(sides, margins, divisor, strict=True):
+        # So that the next tile starts at least one multiple further on.
+        smallest = -(-(2 * margin + BLEND + step) // step) * step
         if side < smallest:
             raise InputError(f"A tile of {side} pixels is too small: use at least {smallest}.")
-    return tuple(side // step * step for side, step in zip(sides, divisor, strict=True))
+        whole.append(int(side) // step * step)
+    return tuple(whole)
 
 
-def _pad_to_multiple(
-    image: NDArray[np.float32], divisor: Sequence[int]
-) -> NDArray[np.float32]:
+def _pad_to_multiple(image: NDArray[np.float32], divisor: Sequence[int]) -> NDArray[np.float32]:
     """Mirror the image at its far edges until its sides are multiples of `divisor`."""
     missing = [-size % step for size, step in zip(image.shape[1:], divisor, strict=True)]
     if not any(missing):
@@ -166,23 +170,23 @@ def _pad_to_multiple(
     return np.pad(image, [(0, 0), *((0, extra) for extra in missing)], mode="symmetric")
 
 
-def _spans(size: int, side: int, divisor: int) -> list[_Span]:
+def _spans(size: int, side: int, margin: int, divisor: int) -> list[_Span]:
     """Return the tiles along an axis; their weights sum to 1 at every pixel."""
     if size <= side:
         return [_Span(0, size, np.ones(size, dtype=np.float32))]
     ramp = ((np.arange(BLEND) + 0.5) / BLEND).astype(np.float32)
-    step = (side - 2 * MARGIN - BLEND) // divisor * divisor
+    step = (side - 2 * margin - BLEND) // divisor * divisor
     starts = list(range(0, size - side, step))
     starts.append(size - side)
     profiles = np.zeros((len(starts), size), dtype=np.float32)
     for index, start in enumerate(starts):
         profile = np.ones(side, dtype=np.float32)
         if index > 0:
-            profile[:MARGIN] = 0.0
-            profile[MARGIN : MARGIN + BLEND] = ramp
+            profile[:margin] = 0.0
+            profile[margin : margin + BLEND] = ramp
         if index < len(starts) - 1:
-            profile[side - MARGIN :] = 0.0
-            profile[side - MARGIN - BLEND : side - MARGIN] = ramp[::-1]
+            profile[side - margin :] = 0.0
+            profile[side - margin - BLEND : side - margin] = ramp[::-1]
         profiles[index, start : start + side] = profile
     profiles /= profiles.sum(axis=0)
     return [

@@ -10,6 +10,7 @@ from scipy import ndimage
 from skimage.segmentation import relabel_sequential
 
 from napari_pea.core.errors import InputError
+from napari_pea.core.progress import CancelToken, check_cancel
 from napari_pea.core.settings import SegmentationSettings
 
 if TYPE_CHECKING:
@@ -20,8 +21,16 @@ Integer = TypeVar("Integer", bound=np.integer)
 DEFAULT_PASSES: tuple[tuple[int, int], ...] = ((5, 5), (25, 11), (50, 11), (100, 21))
 """Largest fragment and side of the window, in pixels, of each merging pass (BBBC039)."""
 
+FRAGMENT_SHARE = 0.25
+"""Largest fragment that `refine` merges, as a share of the typical object."""
 
-def refine(labels: NDArray[np.integer], settings: SegmentationSettings) -> NDArray[np.uint32]:
+
+def refine(
+    labels: NDArray[np.integer],
+    settings: SegmentationSettings,
+    *,
+    cancel: CancelToken | None = None,
+) -> NDArray[np.uint32]:
     """Return labels without fragments, small objects and holes.
 
     Fragments are merged before small objects are removed, so that a piece of an object is
@@ -33,6 +42,8 @@ def refine(labels: NDArray[np.integer], settings: SegmentationSettings) -> NDArr
         Object ids; 0 is background. Not changed.
     settings : SegmentationSettings
         `merge_fragments`, `min_size` and `fill_holes` are used.
+    cancel : CancelToken, optional
+        Checked before each fragment.
 
     Returns
     -------
@@ -43,20 +54,37 @@ def refine(labels: NDArray[np.integer], settings: SegmentationSettings) -> NDArr
     ------
     InputError
         If the labels are not whole numbers of at least 0.
+    Cancelled
+        If `cancel` was set.
+
+    Notes
+    -----
+    The sizes of the merging passes suit objects of several hundred pixels. Where objects
+    are smaller, the passes would merge whole objects: a pass is left out if its fragments
+    could have more than a quarter of the pixels of the typical object. For the same reason
+    fragments go only to objects that they touch.
     """
     refined = checked_labels(labels)
+    if refined.size == 0:
+        return refined.astype(np.uint32)
     if settings.merge_fragments:
-        refined = merge_fragments(refined)
+        largest = FRAGMENT_SHARE * _typical_size(refined)
+        passes = [(size, window) for size, window in DEFAULT_PASSES if size <= largest]
+        refined = merge_fragments(refined, passes, touching=True, cancel=cancel)
     if settings.min_size > 1:
         refined = remove_small(refined, settings.min_size)
     if settings.fill_holes:
         refined = fill_holes(refined)
-    numbered, _, _ = relabel_sequential(refined)
-    return numbered.astype(np.uint32)
+    numbered: NDArray[np.uint32] = relabel_sequential(refined)[0].astype(np.uint32)
+    return numbered
 
 
 def merge_fragments(
-    labels: NDArray[Integer], passes: Sequence[tuple[int, int]] = DEFAULT_PASSES
+    labels: NDArray[Integer],
+    passes: Sequence[tuple[int, int]] = DEFAULT_PASSES,
+    *,
+    touching: bool = False,
+    cancel: CancelToken | None = None,
 ) -> NDArray[Integer]:
     """Give small fragments to the object around them (methods A9, "Merge small").
 
@@ -73,6 +101,11 @@ def merge_fragments(
     passes : sequence of (int, int), optional
         For each pass, the most pixels of a fragment and the side of the window in pixels,
         an odd number. By default those that the authors use for BBBC039.
+    touching : bool
+        Whether a fragment is left alone if it does not touch that object. The published
+        rule, the default, also merges across background.
+    cancel : CancelToken, optional
+        Checked before each fragment.
 
     Returns
     -------
@@ -83,6 +116,8 @@ def merge_fragments(
     ------
     InputError
         If the labels are not whole numbers of at least 0, or a pass makes no sense.
+    Cancelled
+        If `cancel` was set.
 
     Notes
     -----
@@ -102,14 +137,16 @@ def merge_fragments(
     fragments = _pixels_of(merged, sizes, max((size for size, _ in passes), default=0))
     for size, window in passes:
         for label in [n for n, pixels in sorted(fragments.items()) if len(pixels) <= size]:
-            target = _surrounding_label(merged, label, fragments[label], window // 2)
-            if target is None:
+            check_cancel(cancel)
+            pixels = fragments[label]
+            target = _surrounding_label(merged, label, pixels, window // 2)
+            if target is None or (touching and not _touches(merged, pixels, target)):
                 continue
-            pixels = fragments.pop(label)
+            del fragments[label]
             merged[tuple(pixels.T)] = target
             if target in fragments:
                 fragments[target] = np.concatenate((fragments[target], pixels))
-    return ids[merged]
+    return _ids_at(ids, merged)
 
 
 def remove_small(labels: NDArray[Integer], min_size: int) -> NDArray[Integer]:
@@ -134,8 +171,7 @@ def remove_small(labels: NDArray[Integer], min_size: int) -> NDArray[Integer]:
     """
     positions, ids = compact(checked_labels(labels))
     sizes = np.bincount(positions.ravel(), minlength=len(ids))
-    kept = np.where(sizes >= min_size, ids, 0).astype(ids.dtype)
-    return kept[positions]
+    return _ids_at(np.where(sizes >= min_size, ids, 0).astype(ids.dtype), positions)
 
 
 def fill_holes(labels: NDArray[Integer]) -> NDArray[Integer]:
@@ -218,6 +254,25 @@ def compact(labels: NDArray[Integer]) -> tuple[NDArray[Any], NDArray[Integer]]:
     return positions, np.asarray(original).astype(labels.dtype)
 
 
+def _ids_at(ids: NDArray[Integer], positions: NDArray[Any]) -> NDArray[Integer]:
+    """Return the labels again, after `compact`."""
+    labels: NDArray[Integer] = ids[positions]
+    return labels
+
+
+def _typical_size(labels: NDArray[np.integer]) -> int:
+    """Return the size of the object that the median object pixel lies in.
+
+    Fragments hardly change it, however many there are.
+    """
+    positions, ids = compact(labels)
+    sizes = np.sort(np.bincount(positions.ravel(), minlength=len(ids))[1:])
+    covered = np.cumsum(sizes)
+    if not covered.size or covered[-1] == 0:
+        return 0
+    return int(sizes[np.searchsorted(covered, covered[-1] / 2)])
+
+
 def _pixels_of(
     labels: NDArray[Any], sizes: NDArray[np.intp], largest: int
 ) -> dict[int, NDArray[np.intp]]:
@@ -245,3 +300,13 @@ def _surrounding_label(
     if by_frequency[0] == label:
         return None
     return int(next(n for n in by_frequency if n not in (0, label)))
+
+
+def _touches(labels: NDArray[Any], pixels: NDArray[np.intp], target: int) -> bool:
+    """Whether one of the pixels is a direct neighbour of the object `target`."""
+    last = np.array(labels.shape) - 1
+    for step in np.eye(labels.ndim, dtype=np.intp):
+        for neighbors in (np.maximum(pixels - step, 0), np.minimum(pixels + step, last)):
+            if (labels[tuple(neighbors.T)] == target).any():
+                return True
+    return False

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_pea.core.affinity import embedding_affinities
-from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Neighborhood
 from napari_pea.core.partition import mutex_partition
 from napari_pea.core.predict import Embedding
@@ -43,6 +42,7 @@ class Embedder(Protocol):
         *,
         channel: int | None = None,
         channel_axis: int | None = None,
+        tile: int | None = None,
         progress: Progress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> Embedding:
@@ -80,6 +80,8 @@ class Segmenter:
         Anything with `embed`, `recommended`, `ndim` and `name`.
     image : array-like
         See `napari_pea.core.image.prepare_image` for `channel` and `channel_axis` too.
+    tile : int, optional
+        See `napari_pea.core.predict.predict`.
 
     Examples
     --------
@@ -95,11 +97,13 @@ class Segmenter:
         *,
         channel: int | None = None,
         channel_axis: int | None = None,
+        tile: int | None = None,
     ) -> None:
         self.model = model
         self._image = image
         self._channel = channel
         self._channel_axis = channel_axis
+        self._tile = tile
         self._embedding: Embedding | None = None
         self._affinities: tuple[Neighborhood, NDArray[np.float32]] | None = None
         self._raw: tuple[tuple[Any, ...], NDArray[np.uint32]] | None = None
@@ -113,6 +117,7 @@ class Segmenter:
                 self._image,
                 channel=self._channel,
                 channel_axis=self._channel_axis,
+                tile=self._tile,
                 progress=progress,
                 cancel=cancel,
             )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.neighborhood import CONNECTIVITIES, Neighborhood
+from napari_pea.core.neighborhood import CONNECTIVITIES, Neighborhood, whole_numbers
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,13 @@ class SegmentationSettings:
     fill_holes: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("ranges", "z_ranges"):
+        for name, what in (("ranges", "range"), ("z_ranges", "z range")):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, tuple(getattr(self, name)))
-        if not isinstance(self.strides, int):
-            object.__setattr__(self, "strides", tuple(self.strides))
-        steps = (self.strides,) if isinstance(self.strides, int) else self.strides
-        if not steps or any(step < 1 for step in steps):
-            raise InputError(f"Strides are whole numbers of at least 1, not {self.strides}.")
+                object.__setattr__(self, name, whole_numbers(getattr(self, name), what))
+        if isinstance(self.strides, Iterable):
+            object.__setattr__(self, "strides", whole_numbers(self.strides, "stride"))
+        else:
+            object.__setattr__(self, "strides", whole_numbers((self.strides,), "stride")[0])
         if not 0 <= self.foreground_threshold <= 1:
             raise InputError(
                 f"The foreground threshold lies between 0 and 1, not {self.foreground_threshold}."

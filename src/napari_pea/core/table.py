@@ -66,7 +66,7 @@ def region_table(
     area = np.bincount(owner, minlength=len(ids))
     rows = np.flatnonzero(area)
     columns: dict[str, NDArray[Any]] = {
-        "label": ids[rows].astype(np.int64),
+        "label": ids[rows],
         "area": area[rows],
     }
     for axis, coordinate in enumerate(np.unravel_index(pixels, given.shape)):

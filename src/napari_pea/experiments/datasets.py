@@ -6,11 +6,14 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_pea.core.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: BBBC039 has specks below this size, which its users remove (methods A7).
 BBBC039_SMALLEST = 25
@@ -69,9 +72,7 @@ def dsb2018(folder: Path, split: str, kinds: Sequence[str] = ("fluo",)) -> list[
         raise InputError(f"The table {index} is missing: dsb2018 needs it for its split.")
     with index.open(newline="") as stream:
         rows = [
-            row
-            for row in csv.DictReader(stream)
-            if row["split"] == split and row["kind"] in kinds
+            row for row in csv.DictReader(stream) if row["split"] == split and row["kind"] in kinds
         ]
     names = [f"{row['id']}.png" for row in rows]
     return [Pair(folder / "images" / name, folder / "labels" / name) for name in names]

@@ -12,7 +12,10 @@ from napari_pea.core.normalization import Normalization
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments.datasets import BBBC039_SMALLEST, Pair, bbbc039, dsb2018, read_pairs
+from napari_pea.experiments.tuning import Trial, score, tune
+from napari_pea.models.catalogue import load_model
 from napari_pea.models.metadata import DataSource, ModelMetadata
+from napari_pea.models.package import save_model
 from napari_pea.training.checkpoint import CHECKPOINT_NAME
 from napari_pea.training.session import LabelledImage, train_model
 from napari_pea.training.settings import (
@@ -91,7 +94,7 @@ def train_nuclei(
             *_bbbc039(data, "training", BBBC039_SHARE),
             *_dsb2018(data, "training", 1 - BBBC039_SHARE),
         ],
-        [*_bbbc039(data, "validation", 1.0), *_dsb2018(data, "validation", 1.0)],
+        validation_images(data),
         MODEL,
         SETTINGS,
         run,
@@ -100,6 +103,58 @@ def train_nuclei(
         progress=progress,
         cancel=cancel,
     )
+
+
+def tune_nuclei(
+    data: Path,
+    path: Path,
+    *,
+    device: str = "auto",
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> list[Trial]:
+    """Choose the model's recommended settings on validation data and record its scores.
+
+    Parameters
+    ----------
+    data : Path
+        See `train_nuclei`.
+    path : Path
+        The model file; it is rewritten with the settings and scores.
+    device : str
+        "auto", "cuda", "mps" or "cpu".
+    progress : callable
+        Told the trials done and the trials in all.
+    cancel : CancelToken, optional
+        Stops the search when set; the file then stays as it was.
+
+    Returns
+    -------
+    list of Trial
+        Everything that was tried; the best comes first.
+    """
+    model = load_model(path, device)
+    images = validation_images(data)
+    trials = tune(model, images, MODEL.recommended, progress=progress, cancel=cancel)
+    scores = score(model, images, trials[0].settings, cancel=cancel)
+    metadata = model.metadata.model_copy(
+        update={
+            "recommended": trials[0].settings,
+            "scores": {
+                f"{group}, validation": {
+                    name: round(value, 4) for name, value in summary.items()
+                }
+                for group, summary in scores.items()
+            },
+        }
+    )
+    save_model(path, model.network, metadata)
+    return trials
+
+
+def validation_images(data: Path) -> list[LabelledImage]:
+    """Return the validation images of both data sets."""
+    return [*_bbbc039(data, "validation", 1.0), *_dsb2018(data, "validation", 1.0)]
 
 
 def _bbbc039(data: Path, split: str, weight: float) -> Iterator[LabelledImage]:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from napari_pea.core.metrics import evaluate, summarize
-from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
+from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.segmenter import Segmenter
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.models.model import Model
 from napari_pea.training.session import LabelledImage
+from napari_pea.training.validation import SCORES
 
 #: What is tried, one setting after the other, from the model's recommended values on.
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -53,22 +54,36 @@ class Trial:
 
 
 def score(
-    segmenters: Iterable[Segmenter],
+    model: Model,
     images: Sequence[LabelledImage],
     settings: SegmentationSettings,
     metrics: Sequence[str] | None = None,
+    *,
+    cancel: CancelToken | None = None,
 ) -> Scores:
-    """Segment images with some settings and return the mean scores of each group."""
-    by_group: dict[str, list[dict[str, float]]] = {}
-    for segmenter, item in zip(segmenters, images, strict=True):
-        labels = segmenter.segment(settings).labels
-        by_group.setdefault(item.group, []).append(evaluate(labels, item.labels, metrics))
-    return {group: summarize(scores) for group, scores in by_group.items()}
+    """Segment images and return the mean scores of each group.
+
+    Parameters
+    ----------
+    model : Model
+        Trained.
+    images : sequence of LabelledImage
+        With their truth; images without objects are left out of the means and counted.
+    settings : SegmentationSettings
+        How they are segmented.
+    metrics : sequence of str, optional
+        By default all of `napari_pea.core.metrics.METRICS`.
+    cancel : CancelToken, optional
+        Checked before each image.
+    """
+    segmenters = (Segmenter(model, item.image) for item in images)
+    return _score(segmenters, images, settings, metrics, cancel)
 
 
 def tune(
     model: Model,
     images: Sequence[LabelledImage],
+    start: SegmentationSettings,
     choices: Mapping[str, Sequence[Any]] = CHOICES,
     *,
     progress: Progress = ignore_progress,
@@ -79,34 +94,50 @@ def tune(
     Parameters
     ----------
     model : Model
-        Trained; its recommended settings are where the search starts.
+        Trained.
     images : sequence of LabelledImage
         Validation data.
+    start : SegmentationSettings
+        Where the search starts.
     choices : mapping
         The values to try for each setting, in the order in which settings are tried.
     progress : callable
         Told the trials done and the trials in all.
     cancel : CancelToken, optional
-        Checked before each trial.
+        Checked before each image.
 
     Returns
     -------
     list of Trial
-        Every trial; the best is the one with the highest `value`.
+        Every trial, the one with the highest `value` first.
     """
     segmenters = [Segmenter(model, item.image) for item in images]
-    best = model.recommended
+    best = start
     done: dict[SegmentationSettings, Trial] = {}
     total = sum(len(values) for values in choices.values())
     tried = 0
     for name, values in choices.items():
         for value in values:
-            check_cancel(cancel)
             settings = best.updated(**{name: value})
             if settings not in done:
-                scores = score(segmenters, images, settings, ("aji", "dice", "pq", "ap50"))
+                scores = _score(segmenters, images, settings, SCORES, cancel)
                 done[settings] = Trial(settings, scores)
             tried += 1
             progress(tried, total)
         best = max(done.values(), key=lambda trial: trial.value).settings
-    return list(done.values())
+    return sorted(done.values(), key=lambda trial: trial.value, reverse=True)
+
+
+def _score(
+    segmenters: Iterable[Segmenter],
+    images: Sequence[LabelledImage],
+    settings: SegmentationSettings,
+    metrics: Sequence[str] | None,
+    cancel: CancelToken | None,
+) -> Scores:
+    """Return the mean scores of each group of images."""
+    by_group: dict[str, list[dict[str, float]]] = {}
+    for segmenter, item in zip(segmenters, images, strict=True):
+        labels = segmenter.segment(settings, cancel=cancel).labels
+        by_group.setdefault(item.group, []).append(evaluate(labels, item.labels, metrics))
+    return {group: summarize(scores) for group, scores in by_group.items()}

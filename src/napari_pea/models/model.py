@@ -33,12 +33,9 @@ class Model:
     def __init__(
         self, network: EmbeddingNetwork, metadata: ModelMetadata, device: torch.device
     ) -> None:
-        import torch
-
         self.metadata = metadata
         self.device = device
-        layout = {2: torch.channels_last, 3: torch.channels_last_3d}[network.ndim]
-        self.network: EmbeddingNetwork = network.to(device, memory_format=layout).eval()
+        self.network = network.to(device).eval()
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, {self.ndim}D, on {self.device})"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.files import atomic_write
-from napari_pea.core.networks import EmbeddingNetwork, build_network
 from napari_pea.models.metadata import ModelMetadata
+
+if TYPE_CHECKING:
+    from napari_pea.core.networks import EmbeddingNetwork
 
 #: How model files end.
 SUFFIX = ".pea.safetensors"
@@ -43,6 +45,8 @@ def save_model(path: Path, network: EmbeddingNetwork, metadata: ModelMetadata) -
     InputError
         If the file cannot be written, for example because the disk is full.
     """
+    from safetensors.torch import save_file
+
     if not path.name.endswith(SUFFIX):
         path = path.with_name(path.name + SUFFIX)
     weights = {
@@ -66,7 +70,8 @@ def read_metadata(path: Path) -> ModelMetadata:
         If the file is missing, damaged, or not a model of this program.
     """
     try:
-        with safe_open(path, framework="pt") as file:
+        # Listing models must stay quick: "pt" would import torch.
+        with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
         return ModelMetadata.model_validate(json.loads(header[KEY]))
     except FileNotFoundError:
@@ -97,6 +102,8 @@ def load_network(path: Path) -> tuple[EmbeddingNetwork, ModelMetadata]:
     InputError
         If the file is missing, damaged, or not a model of this program.
     """
+    from napari_pea.core.networks import build_network
+
     metadata = read_metadata(path)
     network = build_network(metadata.architecture, metadata.arguments)
     try:

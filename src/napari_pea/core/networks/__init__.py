@@ -28,7 +28,7 @@ def build_network(architecture: str, arguments: Mapping[str, Any]) -> EmbeddingN
     Raises
     ------
     InputError
-        If the architecture is unknown or does not take the arguments.
+        If the architecture is unknown or cannot be built from the arguments.
     """
     try:
         factory = ARCHITECTURES[architecture]
@@ -39,7 +39,7 @@ def build_network(architecture: str, arguments: Mapping[str, Any]) -> EmbeddingN
         ) from None
     try:
         return factory(**arguments)
-    except TypeError as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"The architecture {architecture!r} cannot be built as the model asks: {error}."
         ) from error

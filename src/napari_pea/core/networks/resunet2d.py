@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -75,8 +76,7 @@ class ResUNet2D(EmbeddingNetwork):
         stem, half, quarter, eighth, deepest = widths
         self.stem = ResidualBlock2D(in_channels, stem)
         self.down = nn.ModuleList(
-            ResidualBlock2D(before, after)
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            ResidualBlock2D(before, after) for before, after in pairwise(widths)
         )
         self.up = nn.ModuleList(
             [
