@@ -174,7 +174,7 @@ class Segmenter:
         check_cancel(cancel)
         raw = self._partition(affinities, neighborhood, used, embedding.foreground)
         check_cancel(cancel)
-        labels = refine(raw, used)
+        labels = refine(raw, used, cancel=cancel)
         table = region_table(labels, embedding.foreground, affinities, neighborhood.offsets)
         return Segmentation(labels, table, used, self.model.name)
 

@@ -1,0 +1,114 @@
+"""OME-Zarr (version 0.4 and 0.5): pixels of the finest level, axes and pixel size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+
+from napari_pea.core.errors import InputError
+from napari_pea.io.units import SPATIAL, complete, in_micrometres
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Side of the chunks that labels are stored in.
+CHUNK = 1024
+#: The axes of images from before version 0.3.
+EARLY_AXES = "tczyx"
+
+
+def read_ome_zarr(
+    path: Path,
+) -> tuple[NDArray[Any], str | None, tuple[float, ...] | None]:
+    """Read the finest level of an OME-Zarr, or a bare Zarr array.
+
+    Returns
+    -------
+    array, axes, pixel_size
+        See `napari_pea.io.reading.ImageData`.
+    """
+    node = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        names = getattr(node.metadata, "dimension_names", None)
+        return np.asarray(node[...]), _letters(names or (), node.ndim), None
+    attributes = _ome_attributes(node)
+    if "multiscales" not in attributes and "0" in node:
+        # The layout of bioformats2raw: one image after the other.
+        child = node["0"]
+        if isinstance(child, zarr.Group):
+            node, attributes = child, _ome_attributes(child)
+    if "multiscales" not in attributes:
+        raise InputError(f"{path} holds no OME-Zarr image: it has no multiscales metadata.")
+    multiscale = attributes["multiscales"][0]
+    finest = multiscale["datasets"][0]
+    array = node[finest["path"]]
+    if not isinstance(array, zarr.Array):
+        raise InputError(f"{path} is damaged: its finest level {finest['path']!r} is no array.")
+    axes = [
+        axis if isinstance(axis, Mapping) else {"name": axis}
+        for axis in multiscale.get("axes", EARLY_AXES[-array.ndim :])
+    ]
+    scale = _scale(finest, len(axes)) * _scale(multiscale, len(axes))
+    letters = _letters([axis.get("name") for axis in axes], array.ndim)
+    sizes = [
+        in_micrometres(size, axis.get("unit"))
+        for letter, axis, size in zip(letters or "", axes, scale, strict=False)
+        if letter in SPATIAL
+    ]
+    return np.asarray(array[...]), letters, complete(sizes)
+
+
+def write_ome_zarr(
+    path: Path, labels: NDArray[Any], axes: str, pixel_size: tuple[float, ...] | None
+) -> None:
+    """Write labels as an OME-Zarr image of version 0.4 with one level."""
+    group = zarr.open_group(path, mode="w", zarr_format=2)
+    chunks = tuple(min(CHUNK, size) for size in labels.shape)
+    array = group.create_array(
+        "0",
+        shape=labels.shape,
+        chunks=chunks,
+        dtype=labels.dtype,
+        chunk_key_encoding={"name": "v2", "separator": "/"},
+    )
+    array[...] = labels
+    unit = {} if pixel_size is None else {"unit": "micrometer"}
+    described: Any = [{"name": axis.lower(), "type": "space"} | unit for axis in axes]
+    scale = [1.0] * labels.ndim if pixel_size is None else list(pixel_size)
+    level: Any = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    group.attrs.update(
+        {
+            "multiscales": [
+                {"version": "0.4", "name": path.stem, "axes": described, "datasets": [level]}
+            ],
+            "image-label": {"version": "0.4"},
+        }
+    )
+
+
+def _ome_attributes(group: zarr.Group) -> Mapping[str, Any]:
+    """Return what the group says about its image; version 0.5 has it one step deeper."""
+    attributes: dict[str, Any] = group.attrs.asdict()
+    ome = attributes.get("ome", attributes)
+    return ome if isinstance(ome, Mapping) else attributes
+
+
+def _scale(described: Mapping[str, Any], ndim: int) -> NDArray[np.float64]:
+    """Return the scale among the coordinate transformations."""
+    scale = np.ones(ndim)
+    for step in described.get("coordinateTransformations", ()):
+        if step.get("type") == "scale":
+            scale = scale * np.asarray(step["scale"], dtype=float)
+    return scale
+
+
+def _letters(names: Any, ndim: int) -> str | None:
+    """Return one letter for each axis, or None if the names do not fit."""
+    if len(names) != ndim:
+        return None
+    known = {name: name.upper() for name in EARLY_AXES} | {"channel": "C", "time": "T"}
+    return "".join(known.get(str(name).lower(), "Q") for name in names)

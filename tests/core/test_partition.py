@@ -1,0 +1,84 @@
+"""From affinities and settings to raw labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_pea.core.affinity import label_affinities
+from napari_pea.core.errors import InputError
+from napari_pea.core.mutex import mutex_watershed
+from napari_pea.core.partition import PARTITIONERS, foreground_mask, mutex_partition
+from napari_pea.core.settings import SegmentationSettings
+
+SETTINGS = SegmentationSettings(ranges=(1, 3), strides=2)
+
+
+def random_problem(settings=SETTINGS, shape=(12, 13)):
+    rng = np.random.default_rng(0)
+    neighborhood = settings.neighborhood(len(shape))
+    affinities = rng.random((len(neighborhood.offsets), *shape), dtype=np.float32)
+    return affinities, neighborhood, rng.random(shape, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        np.kron([[1, 1, 2], [3, 0, 2], [3, 4, 4]], np.ones((5, 5), int)),
+        np.kron([[[1, 2], [1, 0]], [[3, 2], [3, 3]]], np.ones((4, 4, 4), int)),
+    ],
+    ids=["2D", "3D"],
+)
+@pytest.mark.parametrize("name", PARTITIONERS)
+def test_perfect_affinities_give_the_truth(name, truth):
+    settings = SETTINGS.updated(strides=1)
+    neighborhood = settings.neighborhood(truth.ndim)
+    affinities, _ = label_affinities(truth, neighborhood.offsets)
+    labels = PARTITIONERS[name](affinities, neighborhood, settings, (truth > 0).astype(np.float32))
+    pairs = np.unique(np.stack([truth.ravel(), labels.ravel()]), axis=1)
+    assert pairs.shape[1] == truth.max() + 1
+    assert pairs[1, 0] == 0
+    assert sorted(pairs[1]) == list(range(truth.max() + 1))
+
+
+def test_strides_of_the_settings_reach_the_mutex_watershed():
+    affinities, neighborhood, _ = random_problem()
+    for strides in (1, (2, 3)):
+        labels = mutex_partition(affinities, neighborhood, SETTINGS.updated(strides=strides), None)
+        expected = mutex_watershed(affinities, neighborhood.offsets, strides=strides)
+        assert np.array_equal(labels, expected)
+
+
+def test_pixels_at_the_threshold_belong_to_objects():
+    affinities, neighborhood, foreground = random_problem()
+    foreground[:2] = 0.7
+    settings = SETTINGS.updated(foreground_threshold=float(np.float32(0.7)))
+    labels = mutex_partition(affinities, neighborhood, settings, foreground)
+    assert np.array_equal(labels > 0, foreground >= np.float32(0.7))
+    assert (labels[:2] > 0).all()
+
+
+def test_without_foreground_every_pixel_belongs_to_an_object():
+    affinities, neighborhood, _ = random_problem()
+    assert foreground_mask(None, SETTINGS) is None
+    assert (mutex_partition(affinities, neighborhood, SETTINGS, None) > 0).all()
+
+
+def test_objects_are_connected():
+    affinities, neighborhood, foreground = random_problem(shape=(8, 9, 10))
+    labels = mutex_partition(affinities, neighborhood, SETTINGS, foreground)
+    pieces = [ndimage.label(labels == label)[1] for label in range(1, labels.max() + 1)]
+    assert set(pieces) == {1}
+
+
+def test_foreground_of_another_image_is_named():
+    affinities, neighborhood, foreground = random_problem()
+    with pytest.raises(InputError, match="shape of the image"):
+        mutex_partition(affinities, neighborhood, SETTINGS, foreground[1:])
+
+
+def test_affinities_of_another_neighborhood_are_named():
+    affinities, _, _ = random_problem()
+    with pytest.raises(InputError, match="need one offset"):
+        mutex_partition(affinities, SETTINGS.neighborhood(3), SETTINGS.updated(strides=1), None)
