@@ -194,5 +194,3 @@ class Segmenter:
         if self._raw is None or self._raw[0] != key:
             self._raw = (key, mutex_partition(affinities, neighborhood, settings, foreground))
         return self._raw[1]
-
-

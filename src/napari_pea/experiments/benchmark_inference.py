@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,16 @@ from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore
 from napari_pea.sample_data import load_sample
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from numpy.typing import NDArray
 
     from napari_pea.models.model import Model
 
 #: The sizes that are reported.
 SMALL, LARGE = (520, 696), (4096, 4096)
+#: How often a running measurement looks whether it is to stop.
+CHECK_SECONDS = 0.1
 
 
 def measure(
@@ -51,7 +55,7 @@ def measure(
     progress : callable
         Told the measurements done and in all.
     cancel : CancelToken, optional
-        Checked between measurements.
+        Checked all the time while images are segmented.
 
     Returns
     -------
@@ -78,7 +82,7 @@ def measure(
     for done, shape in enumerate(shapes, start=1):
         check_cancel(cancel)
         progress(done, total)
-        images.append(_in_fresh_process(str(model), device, shape))
+        images.append(_in_fresh_process(str(model), device, shape, cancel))
     progress(total, total)
     return {
         "model": loaded.name,
@@ -189,17 +193,36 @@ def peak_memory() -> float | None:
     return None
 
 
-def _in_fresh_process(model: str, device: str, shape: tuple[int, int]) -> dict[str, Any]:
+def _in_fresh_process(
+    model: str, device: str, shape: tuple[int, int], cancel: CancelToken | None
+) -> dict[str, Any]:
     """Run `measure_segmentation` in a process that has done nothing else."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        try:
-            return pool.submit(measure_segmentation, model, device, shape).result()
-        except (BrokenProcessPool, MemoryError) as error:
-            raise InputError(
-                f"The measurement of {shape[0]} × {shape[1]} pixels was ended by the system, "
-                "most likely because memory ran out."
-            ) from error
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_report, args=(sender, model, device, shape), daemon=True)
+    child.start()
+    sender.close()
+    try:
+        while not receiver.poll(CHECK_SECONDS):
+            check_cancel(cancel)
+        figures: dict[str, Any] = receiver.recv()
+    except EOFError as error:
+        raise InputError(
+            f"The measurement of {shape[0]} × {shape[1]} pixels ended early, most likely "
+            "because memory ran out."
+        ) from error
+    finally:
+        receiver.close()
+        child.terminate()
+        child.join()
+    return figures
+
+
+def _report(sender: Connection, model: str, device: str, shape: tuple[int, int]) -> None:
+    """Measure and send the figures; send nothing if memory runs out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
+    with suppress(MemoryError), sender:
+        sender.send(measure_segmentation(model, device, shape))
 
 
 def _seconds(job: Any) -> float:

@@ -141,9 +141,7 @@ def tune_nuclei(
         update={
             "recommended": trials[0].settings,
             "scores": {
-                f"{group}, validation": {
-                    name: round(value, 4) for name, value in summary.items()
-                }
+                f"{group}, validation": {name: round(value, 4) for name, value in summary.items()}
                 for group, summary in scores.items()
             },
         }

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_pea.core.colors import embedding_colors
 from napari_pea.core.errors import InputError
 from napari_pea.core.files import atomic_write
 
@@ -21,7 +20,7 @@ DPI = 150
 
 
 def save_overview(
-    path: Path, image: NDArray[Any], vectors: NDArray[np.floating], labels: NDArray[np.integer]
+    path: Path, image: NDArray[Any], colors: NDArray[np.floating], labels: NDArray[np.integer]
 ) -> None:
     """Draw image, embedding and labels side by side.
 
@@ -31,8 +30,8 @@ def save_overview(
         The PNG to write.
     image : array, shape (Y, X)
         Raw intensities.
-    vectors : array of float, shape (D, Y, X)
-        The embedding; its principal components are drawn as colours.
+    colors : array of float, shape (Y, X, 3)
+        The embedding (see `napari_pea.core.colors.embedding_colors`).
     labels : array of int, shape (Y, X)
         Object ids.
 
@@ -52,7 +51,7 @@ def save_overview(
     filled[find_boundaries(labels, mode="inner")] = OUTLINE
     panels = {
         "image": grey,
-        "embedding (principal components)": embedding_colors(vectors),
+        "embedding (principal components)": colors,
         f"labels ({len(np.unique(labels[labels > 0]))} objects)": filled,
     }
     height = 5 * image.shape[0] / image.shape[1] + 0.4

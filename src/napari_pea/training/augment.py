@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_pea.training.settings import AugmentationSettings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Rng = np.random.Generator
 
@@ -46,10 +49,7 @@ def augmented_crop(
     """
     coordinates = _crop_coordinates(labels.shape, side, settings, rng)
     crop = np.stack(
-        [
-            ndimage.map_coordinates(channel, coordinates, order=1, mode="mirror")
-            for channel in image
-        ]
+        [ndimage.map_coordinates(channel, coordinates, order=1, mode="mirror") for channel in image]
     )
     crop_labels = ndimage.map_coordinates(labels, coordinates, order=0, mode="mirror")
     return change_intensity(crop, settings, rng), crop_labels
@@ -74,7 +74,8 @@ def _crop_coordinates(
         grid = np.tensordot(rotation * stretch / scale, grid, axes=1)
         grid = grid + _elastic_displacement(side, settings, rng)
         return np.asarray(grid + centre[:, None, None])
-    return np.asarray(np.rint(grid + centre[:, None, None]))
+    # Where image and crop cannot be centred to the pixel, all pixels shift by half a pixel.
+    return np.asarray(np.floor(grid + centre[:, None, None]))
 
 
 def _centre(size: int, side: int, rng: Rng) -> float:
@@ -105,19 +106,24 @@ def change_intensity(
     ----------
     image : array of float32, shape (C, Y, X)
         Normalised image.
+    settings : AugmentationSettings
+        How much is changed.
+    rng : numpy Generator
+        Decides everything.
     """
+    changed: NDArray[np.floating] = image
     if rng.random() < settings.intensity_probability:
         gamma = 2 ** rng.uniform(-settings.gamma, settings.gamma)
-        image = np.sign(image) * np.abs(image) ** gamma
+        changed = np.sign(changed) * np.abs(changed) ** gamma
         contrast = 1 + rng.uniform(-settings.contrast, settings.contrast)
-        image = image * contrast + rng.uniform(-settings.brightness, settings.brightness)
+        changed = changed * contrast + rng.uniform(-settings.brightness, settings.brightness)
     if rng.random() < settings.blur_probability:
         sigma = rng.uniform(0, settings.blur)
-        image = ndimage.gaussian_filter(image, (0, sigma, sigma))
+        changed = ndimage.gaussian_filter(changed, (0, sigma, sigma))
     if rng.random() < settings.noise_probability:
         scale = rng.uniform(0, settings.noise)
-        image = image + rng.normal(0, scale, size=image.shape)
-    return np.ascontiguousarray(image, dtype=np.float32)
+        changed = changed + rng.normal(0, scale, size=changed.shape)
+    return np.ascontiguousarray(changed, dtype=np.float32)
 
 
 @dataclass(frozen=True)

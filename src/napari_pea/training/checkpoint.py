@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,11 @@ class Checkpoint:
     def save(self, folder: Path) -> None:
         """Write the checkpoint into a run's folder, replacing the one before."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        # On a full disk torch itself raises an error that does not say so.
+        content = io.BytesIO()
+        torch.save(fields, content)
         with atomic_write(folder / CHECKPOINT_NAME) as temporary:
-            torch.save(fields, temporary)
+            temporary.write_bytes(content.getbuffer())
 
     @classmethod
     def load(cls, folder: Path) -> Checkpoint:
@@ -84,6 +88,21 @@ class Checkpoint:
             raise InputError(
                 "A run is resumed with the settings it began with, but these differ: "
                 f"{', '.join(changed)}."
+            )
+
+    def check_network(self, network: torch.nn.Module) -> None:
+        """Make sure that the run goes on with a network like the one it began with.
+
+        Raises
+        ------
+        InputError
+            If its architecture differs.
+        """
+        wanted = {name: value.shape for name, value in network.state_dict().items()}
+        if wanted != {name: value.shape for name, value in self.network.items()}:
+            raise InputError(
+                "A run is resumed with the network it began with, but this one has another "
+                "architecture."
             )
 
 

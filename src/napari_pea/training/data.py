@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from napari_pea.core.affinity import label_affinities
 from napari_pea.core.errors import InputError
@@ -15,6 +15,9 @@ from napari_pea.core.neighborhood import Neighborhood
 from napari_pea.training.augment import augmented_crop
 from napari_pea.training.objectives import AffinityTarget
 from napari_pea.training.settings import ObjectiveSettings, TrainingSettings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -93,20 +96,33 @@ def make_batch(
     )
 
 
-def check_annotated(images: Sequence[AnnotatedImage], what: str = "training") -> None:
+def check_annotated(
+    images: Sequence[AnnotatedImage], in_channels: int, what: str = "training"
+) -> None:
     """Make sure that there is something to learn from.
+
+    Parameters
+    ----------
+    images : sequence of AnnotatedImage
+        The data.
+    in_channels : int
+        Number of channels that the network takes.
+    what : str
+        What the data is for, in messages.
 
     Raises
     ------
     InputError
-        If there are no images, sizes do not fit, channels differ or no object is labelled.
+        If there are no images, sizes or channels do not fit, or no object is labelled.
     """
     if not images:
         raise InputError(f"There are no {what} images: give at least one image with labels.")
-    channels = {item.image.shape[0] for item in images}
-    if len(channels) > 1:
-        raise InputError(f"All {what} images need the same number of channels, not {channels}.")
     for index, item in enumerate(images):
+        if item.image.shape[0] != in_channels:
+            raise InputError(
+                f"The network takes images with {in_channels} channels, but {what} image {index} "
+                f"has {item.image.shape[0]}."
+            )
         if item.image.shape[1:] != item.labels.shape:
             raise InputError(
                 f"Image and labels of {what} image {index} differ in size: "
@@ -118,17 +134,21 @@ def check_annotated(images: Sequence[AnnotatedImage], what: str = "training") ->
         )
 
 
-def centre_crop(
-    item: AnnotatedImage, side: int
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Return the middle of an image and its labels, at most `side` wide, in multiples of 16."""
+def centre_crop(item: AnnotatedImage, side: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Return the middle of an image and its labels, at most `side` wide, in multiples of 16.
+
+    Sides below 16 are filled up by mirroring.
+    """
+    missing = [(0, max(0, 16 - size)) for size in item.labels.shape]
+    image = np.pad(item.image, [(0, 0), *missing], mode="symmetric")
+    labels = np.pad(item.labels, missing, mode="symmetric")
     where = []
-    for size in item.labels.shape:
+    for size in labels.shape:
         length = min(side, size // 16 * 16)
         start = (size - length) // 2
         where.append(slice(start, start + length))
     rows, columns = where
-    return item.image[:, rows, columns], item.labels[rows, columns]
+    return image[:, rows, columns], labels[rows, columns]
 
 
 class CropSampler:
@@ -138,7 +158,6 @@ class CropSampler:
     """
 
     def __init__(self, images: Sequence[AnnotatedImage], settings: TrainingSettings) -> None:
-        check_annotated(images)
         self._images = tuple(images)
         self._settings = settings
         weights = np.array([item.weight for item in images], dtype=float)
@@ -150,6 +169,4 @@ class CropSampler:
         for index in range(settings.batch_size):
             rng = np.random.default_rng((settings.seed, iteration, index))
             item = self._images[rng.choice(len(self._images), p=self._probabilities)]
-            yield augmented_crop(
-                item.image, item.labels, settings.crop, settings.augmentation, rng
-            )
+            yield augmented_crop(item.image, item.labels, settings.crop, settings.augmentation, rng)

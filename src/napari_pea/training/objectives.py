@@ -2,9 +2,9 @@
 
 Terms are sums over the channels of a neighborhood of the mean squared error over all valid
 pairs; a pyramid level at 1/k of the size counts 1/k, which is the relative weight that the
-authors' normaliser gives it. Their common factor, the height of the crop, is left out: it
-would act as part of the learning rate. Pairs that leave the crop count nowhere, neither in
-the mean nor in the class ratio.
+authors' normaliser gives it. Their common factor, the height of the crop, is left out: Adam
+is blind to it but for its eps, which is scaled instead (see `optimization`). Pairs that leave
+the crop count nowhere, neither in the mean nor in the class ratio.
 """
 
 from __future__ import annotations

@@ -15,11 +15,13 @@ from napari_pea.training.settings import TrainingSettings
 def make_optimizer(network: torch.nn.Module, settings: TrainingSettings) -> Optimizer:
     """Return the optimiser that the settings name."""
     if settings.optimizer == "paper":
+        # Our loss is the authors' divided by the height of the crop (see `objectives`). With
+        # eps and decay divided too, the steps are theirs.
         return Adam(
             network.parameters(),
             lr=settings.learning_rate,
-            eps=0.01,
-            weight_decay=1e-6,
+            eps=0.01 / settings.crop,
+            weight_decay=1e-6 / settings.crop,
             amsgrad=True,
         )
     return AdamW(
@@ -31,11 +33,13 @@ def make_schedule(optimizer: Optimizer, settings: TrainingSettings) -> LRSchedul
     """Return the learning rate schedule that the settings name, stepped every iteration."""
     if settings.schedule == "constant":
         return ConstantLR(optimizer, factor=1.0, total_iters=1)
+    steps = settings.iterations + 1
     return OneCycleLR(
         optimizer,
         max_lr=settings.learning_rate,
-        total_steps=settings.iterations + 1,
-        pct_start=settings.warmup,
+        total_steps=steps,
+        # A rise within one step is none, and OneCycleLR would divide by its length.
+        pct_start=settings.warmup if settings.warmup * steps > 1 else 0.0,
         cycle_momentum=False,
         final_div_factor=1e3,
     )

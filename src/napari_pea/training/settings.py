@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.neighborhood import Neighborhood
+from napari_pea.core.neighborhood import Neighborhood, whole_numbers
+
+OptimizerName = Literal["adamw", "paper"]
+ScheduleName = Literal["one-cycle", "constant"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,19 @@ class ObjectiveSettings:
     foreground_weight: float = 4.0
     balance_classes: bool = True
     detach_cross: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("self_weight", "cross_weight", "pyramid_weight", "foreground_weight"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} cannot be negative: {getattr(self, name)}.")
+        if len(self.pyramid_ranges) != 4:
+            raise InputError(
+                "pyramid_ranges needs one number for each of 1/2, 1/4, 1/8 and 1/16 of the "
+                f"size, not {len(self.pyramid_ranges)} numbers."
+            )
+        # Wrong ranges are to be told now, not when training begins.
+        whole_numbers(self.pyramid_ranges, "number of pyramid ranges")
+        _ = self.neighborhood
 
     @property
     def neighborhood(self) -> Neighborhood:
@@ -94,6 +110,14 @@ class AugmentationSettings:
     noise_probability: float = 0.25
     noise: float = 0.06
 
+    def __post_init__(self) -> None:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise InputError(
+                f"scale is a smallest and a largest magnification above 0, not {self.scale}."
+            )
+        if self.elastic_spacing < 1:
+            raise InputError(f"elastic_spacing must be at least 1, not {self.elastic_spacing}.")
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -108,7 +132,8 @@ class TrainingSettings:
     learning_rate, weight_decay : float
         Of the optimiser; for "one-cycle" the peak.
     optimizer : {"adamw", "paper"}
-        "paper" is Adam with eps 0.01, weight decay 1e-6 and AMSGrad (methods A8).
+        "paper" is Adam with AMSGrad, and eps 0.01 and weight decay 1e-6 scaled as our loss is
+        (methods A5, A8).
     schedule : {"one-cycle", "constant"}
         "one-cycle" rises over the first `warmup` of the run and anneals to 0.
     warmup : float
@@ -126,8 +151,8 @@ class TrainingSettings:
     crop: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    optimizer: Literal["adamw", "paper"] = "adamw"
-    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    optimizer: OptimizerName = "adamw"
+    schedule: ScheduleName = "one-cycle"
     warmup: float = 0.1
     ema_decay: float = 0.998
     validate_every: int = 500
@@ -142,3 +167,19 @@ class TrainingSettings:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}.")
         if self.crop % 16:
             raise InputError(f"crop must be a multiple of 16, not {self.crop}.")
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate must be above 0, not {self.learning_rate}.")
+        if self.seed < 0:
+            raise InputError(f"seed cannot be negative: {self.seed}.")
+        if not self.weight_decay >= 0:
+            raise InputError(f"weight_decay cannot be negative: {self.weight_decay}.")
+        if not 0 <= self.warmup <= 1:
+            raise InputError(f"warmup is a fraction between 0 and 1, not {self.warmup}.")
+        if not 0 <= self.ema_decay < 1:
+            raise InputError(f"ema_decay is at least 0 and below 1, not {self.ema_decay}.")
+        for name, known in (("optimizer", OptimizerName), ("schedule", ScheduleName)):
+            if getattr(self, name) not in get_args(known):
+                raise InputError(
+                    f"The {name} {getattr(self, name)!r} is not known: use "
+                    f"{' or '.join(get_args(known))}."
+                )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ LARGEST_GRADIENT = 5.0
 VALIDATION_CROPS = 24
 
 
-class TrainingDiverged(RuntimeError):
+class DivergenceError(InputError):
     """The loss became infinite or NaN."""
 
 
@@ -96,12 +97,15 @@ class Trainer:
         self.history = History()
         self.iteration = 0
         self.best_score = -np.inf
-        self._sampler = CropSampler(images, settings)
+        check_annotated(images, network.in_channels)
         if validation:
-            check_annotated(validation, "validation")
+            check_annotated(validation, network.in_channels, "validation")
+        self._sampler = CropSampler(images, settings)
         self._device = device or torch.device("cpu")
         self._precision: Precision = precision
-        self._network = network.to(self._device, memory_format=torch.channels_last)
+        self._network: EmbeddingNetwork = network.to(  # type: ignore[call-overload]
+            self._device, memory_format=torch.channels_last
+        )
         self._average = AveragedModel(
             self._network,
             device=self._device,
@@ -122,8 +126,7 @@ class Trainer:
     @property
     def averaged_network(self) -> EmbeddingNetwork:
         """The network with averaged weights: the result of the training."""
-        network: EmbeddingNetwork = self._average.module
-        return network
+        return cast("EmbeddingNetwork", self._average.module)
 
     def resume(self) -> None:
         """Go back to the last checkpoint in the folder.
@@ -131,12 +134,13 @@ class Trainer:
         Raises
         ------
         InputError
-            If there is none, it is damaged, or the settings differ from those of the run.
+            If there is none, it is damaged, or settings or network differ from the run's.
         """
         if self.folder is None:
             raise InputError("A run without a folder has no checkpoint to resume from.")
         checkpoint = Checkpoint.load(self.folder)
         checkpoint.check_settings(self.settings)
+        checkpoint.check_network(self._network)
         self._network.load_state_dict(checkpoint.network)
         self._average.load_state_dict(checkpoint.average)
         self._optimizer.load_state_dict(checkpoint.optimizer)
@@ -162,6 +166,15 @@ class Trainer:
         -------
         History
             What was measured.
+
+        Raises
+        ------
+        Cancelled
+            If `cancel` was set.
+        DivergenceError
+            If the loss is no longer a number.
+        InputError
+            If the state cannot be saved, for example because the disk is full.
         """
         settings = self.settings
         try:
@@ -190,12 +203,12 @@ class Trainer:
             terms = batch_losses(self._network, batch, objective, transform)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
-            raise TrainingDiverged(
+            raise DivergenceError(
                 f"The loss is no longer a number at iteration {self.iteration}: "
-                "resume from the last checkpoint with a lower learning rate."
+                f"train again with a learning rate below {settings.learning_rate:g}."
             )
         self._optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), LARGEST_GRADIENT)
         self._optimizer.step()
         self._schedule.step()
@@ -210,7 +223,7 @@ class Trainer:
         if validate or self.iteration % LOG_EVERY == 0:
             row = {
                 "iteration": float(self.iteration),
-                "learning_rate": self._schedule.get_last_lr()[0],
+                "learning_rate": float(self._schedule.get_last_lr()[0]),
             }
             for name in self._pending[-1]:
                 row[name] = float(np.mean([terms[name] for terms in self._pending]))
@@ -253,6 +266,16 @@ class Trainer:
         """Write the checkpoint, the log and the curves."""
         if self.folder is None:
             return
+        try:
+            self._write(self.folder)
+        except OSError as error:
+            raise InputError(
+                f"The training run could not be saved in {self.folder}: {error.strerror}; "
+                "make room or mend the folder, then resume the run."
+            ) from error
+
+    def _write(self, folder: Path) -> None:
+        """Write everything that belongs to the run."""
         Checkpoint(
             iteration=self.iteration,
             settings=plain_settings(self.settings),
@@ -263,7 +286,7 @@ class Trainer:
             best_score=float(self.best_score),
             rows=self.history.rows,
             pending=self._pending,
-        ).save(self.folder)
+        ).save(folder)
         if self.history.rows:
-            self.history.save_csv(self.folder / "log.csv")
-            self.history.save_picture(self.folder / "curves.png")
+            self.history.save_csv(folder / "log.csv")
+            self.history.save_picture(folder / "curves.png")

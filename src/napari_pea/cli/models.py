@@ -1,0 +1,80 @@
+"""`napari-pea models`: what can be chosen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from napari_pea.cli.console import print_json, print_table
+
+app = typer.Typer(no_args_is_help=True, help="List models, or tell about one.")
+
+
+@app.command("list")
+def list_all(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List the models found; damaged ones say what is wrong."""
+    from napari_pea.models.catalogue import list_models, user_folder
+
+    entries = list_models()
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": entry.name,
+                    "source": entry.source,
+                    "path": str(entry.path),
+                    "description": entry.metadata.description if entry.metadata else None,
+                    "problem": entry.problem,
+                }
+                for entry in entries
+            ]
+        )
+        return
+    if not entries:
+        typer.echo(f"No model was found; put model files into {user_folder()}.")
+        return
+    rows = [
+        (
+            entry.name,
+            entry.source,
+            entry.problem or (entry.metadata.description if entry.metadata else ""),
+        )
+        for entry in entries
+    ]
+    print_table(rows, ["name", "source", "description"])
+
+
+@app.command()
+def info(
+    name: Annotated[str, typer.Argument(help="A name of `models list`, or a model file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Tell what a model says about itself."""
+    from napari_pea.models.catalogue import find_model
+    from napari_pea.models.package import read_metadata
+
+    path = find_model(name)
+    told: dict[str, Any] = {"path": str(path), **read_metadata(path).model_dump(mode="json")}
+    if as_json:
+        print_json(told)
+        return
+    for key, value in told.items():
+        if value in (None, "", [], {}):
+            continue
+        for line in _lines(key.replace("_", " "), value):
+            typer.echo(line)
+
+
+def _lines(key: str, value: Any, indent: str = "") -> list[str]:
+    """Return a value as indented lines."""
+    if isinstance(value, dict):
+        inner = [line for name, item in value.items() for line in _lines(name, item, indent + "  ")]
+        return [f"{indent}{key}:", *inner]
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return [line for item in value for line in _lines(key, item, indent)]
+    if isinstance(value, list):
+        value = ", ".join(str(item) for item in value)
+    return [f"{indent}{key}: {value}"]

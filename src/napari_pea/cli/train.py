@@ -1,0 +1,323 @@
+"""`napari-pea train`: annotated images to a model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+
+from napari_pea.cli.console import (
+    INTERRUPTED,
+    cancel_on_interrupt,
+    given,
+    one_of,
+    print_json,
+    progress_bar,
+    whole_numbers,
+)
+from napari_pea.core.errors import Cancelled, InputError
+from napari_pea.core.progress import CancelToken, Progress
+
+if TYPE_CHECKING:
+    from napari_pea.models.metadata import ModelMetadata
+    from napari_pea.training.session import LabelledImage
+    from napari_pea.training.settings import TrainingSettings
+
+Pairs = list[tuple[Path, Path]]
+
+
+def train(
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images.")],
+    labels: Annotated[
+        Path, typer.Argument(metavar="LABELS", help="Folder of their labels, same file names.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the run: model, log, curves.")
+    ],
+    training: Annotated[
+        Path | None,
+        typer.Option(help="Text file with the image to train on, one file name a line."),
+    ] = None,
+    validation: Annotated[
+        Path | None,
+        typer.Option(help="Text file with the held-out images that the best version is chosen by."),
+    ] = None,
+    hold_out: Annotated[
+        float, typer.Option(help="Share of the images to hold out if there are no lists.")
+    ] = 0.15,
+    start: Annotated[
+        str | None, typer.Option(help="Model to go on from; by default training starts anew.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the new model.")] = "my-model",
+    smallest: Annotated[
+        int, typer.Option(help="Labelled objects with fewer pixels become background.")
+    ] = 0,
+    channel: Annotated[
+        int | None, typer.Option(help="Channel to train on, counted from 0.")
+    ] = None,
+    widths: Annotated[
+        str | None, typer.Option(help="Feature channels at 1/1 to 1/16, such as 16,32,64,128,256.")
+    ] = None,
+    ranges: Annotated[
+        str | None, typer.Option(help="Distances of the pixel pairs that are trained.")
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(help="Steps of the optimiser.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Crops for each step.")] = None,
+    crop: Annotated[int | None, typer.Option(help="Side of the crops, a multiple of 16.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The highest one.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adamw or paper.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="one-cycle or constant.")] = None,
+    cross_weight: Annotated[
+        float | None, typer.Option(help="Weight of the cross-correlation term; 0 is faster.")
+    ] = None,
+    pyramid_weight: Annotated[
+        float | None, typer.Option(help="Weight of the embedding pyramid.")
+    ] = None,
+    foreground_weight: Annotated[
+        float | None, typer.Option(help="Weight of the foreground.")
+    ] = None,
+    validate_every: Annotated[int | None, typer.Option(help="In iterations.")] = None,
+    checkpoint_every: Annotated[int | None, typer.Option(help="In iterations.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides every random draw.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, mixed or full.")] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+) -> None:
+    """Train a model on annotated images.
+
+    Ctrl-C saves a checkpoint; the same command with --resume goes on from there.
+    """
+    from napari_pea.core.device import Precision
+
+    one_of(precision, get_args(Precision), "--precision")
+    settings = _settings(
+        given(
+            ranges=whole_numbers(ranges, "--ranges"),
+            cross_weight=cross_weight,
+            pyramid_weight=pyramid_weight,
+            foreground_weight=foreground_weight,
+        ),
+        given(
+            iterations=iterations,
+            batch_size=batch_size,
+            crop=crop,
+            learning_rate=learning_rate,
+            optimizer=optimizer,
+            schedule=schedule,
+            validate_every=validate_every,
+            checkpoint_every=checkpoint_every,
+            seed=seed,
+        ),
+    )
+    shown, held_out = split(find_pairs(images, labels), training, validation, hold_out)
+    model = _model(name, start, whole_numbers(widths, "--widths"), settings)
+    started = time.perf_counter()
+    with cancel_on_interrupt() as cancel:
+        path = _run(
+            shown,
+            held_out,
+            channel,
+            smallest,
+            model,
+            settings,
+            output,
+            cancel=cancel,
+            start=start,
+            resume=resume,
+            device=device,
+            precision=precision,
+        )
+    from napari_pea.models.package import read_metadata
+
+    scores = read_metadata(path).scores
+    seconds = time.perf_counter() - started
+    if as_json:
+        print_json({"model": str(path), "scores": scores, "seconds": round(seconds, 1)})
+        return
+    typer.echo(f"{path}: trained in {seconds:.0f} s on {len(shown)} images")
+    for group, values in scores.items():
+        typer.echo(f"{group}: {', '.join(f'{key} {value:.4f}' for key, value in values.items())}")
+
+
+def find_pairs(images: Path, labels: Path) -> Pairs:
+    """Return each image with its labels.
+
+    Raises
+    ------
+    InputError
+        If a folder is missing or an image has no labels.
+    """
+    from napari_pea.io import file_pairs, image_files
+
+    return file_pairs(image_files(images), image_files(labels))
+
+
+def split(
+    pairs: Pairs, training: Path | None, validation: Path | None, hold_out: float
+) -> tuple[Pairs, Pairs]:
+    """Return what to train on and what to hold out.
+
+    Parameters
+    ----------
+    pairs : list of (Path, Path)
+        Everything there is.
+    training, validation : Path or None
+        Text files with one file name a line. With one list only, the images of the other
+        part are those that it does not name, or none if it names those to train on.
+    hold_out : float
+        Share to hold out, evenly spread, if there are no lists.
+
+    Raises
+    ------
+    InputError
+        If a list names an image that is not there, or both name the same.
+    """
+    if not 0 <= hold_out < 1:
+        raise InputError(f"--hold-out lies between 0 and 1, not {hold_out}.")
+    if training is None and validation is None:
+        count = round(len(pairs) * hold_out)
+        chosen = {int((index + 0.5) * len(pairs) / count) for index in range(count)}
+        held_out = [pair for index, pair in enumerate(pairs) if index in chosen]
+        return [pair for pair in pairs if pair not in held_out], held_out
+    held_out = [] if validation is None else _listed(validation, pairs)
+    if training is None:
+        return [pair for pair in pairs if pair not in held_out], held_out
+    shown = _listed(training, pairs)
+    both = [pair[0].name for pair in shown if pair in held_out]
+    if both:
+        raise InputError(f"{both[0]} stands in both lists: images to train on cannot be held out.")
+    return shown, held_out
+
+
+def _listed(path: Path, pairs: Pairs) -> Pairs:
+    """Return the pairs that a list names, by file name with or without suffix."""
+    try:
+        names = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The list {path} cannot be read.") from error
+    known = {key: pair for pair in pairs for key in (pair[0].stem, pair[0].name)}
+    wanted = [name.strip() for name in names if name.strip()]
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise InputError(f"The list {path} names {missing[0]}, which is not among the images.")
+    if not wanted:
+        raise InputError(f"The list {path} is empty: write one file name a line.")
+    return [known[name] for name in dict.fromkeys(wanted)]
+
+
+def _settings(objective: dict[str, Any], run: dict[str, Any]) -> TrainingSettings:
+    """Return the defaults of a run with what was given."""
+    from napari_pea.training.settings import TrainingSettings
+
+    settings = TrainingSettings(**run)
+    return replace(settings, objective=replace(settings.objective, **objective))
+
+
+def _model(
+    name: str, start: str | None, widths: tuple[int, ...] | None, settings: TrainingSettings
+) -> ModelMetadata:
+    """Return what is known about the new model before it is trained."""
+    from napari_pea.models.catalogue import find_model
+    from napari_pea.models.metadata import ModelMetadata
+    from napari_pea.models.package import read_metadata
+
+    if start is not None:
+        if widths is not None:
+            raise InputError("--widths are those of the model to go on from: leave them out.")
+        return ModelMetadata(
+            name=name,
+            architecture="resunet2d",
+            recommended=read_metadata(find_model(start)).recommended,
+        )
+    if widths is not None and (len(widths) != 5 or min(widths) < 1):
+        raise InputError(f"--widths are five numbers of at least 1, not {widths}.")
+    return ModelMetadata(
+        name=name,
+        architecture="resunet2d",
+        arguments=given(widths=widths),
+        recommended=ModelMetadata.model_fields["recommended"].default.updated(
+            ranges=settings.objective.ranges
+        ),
+    )
+
+
+def _run(
+    shown: Pairs,
+    held_out: Pairs,
+    channel: int | None,
+    smallest: int,
+    model: ModelMetadata,
+    settings: TrainingSettings,
+    folder: Path,
+    *,
+    cancel: CancelToken,
+    **options: Any,
+) -> Path:
+    """Read the images and train; say how to go on if the user stops it."""
+    from napari_pea.training.checkpoint import CHECKPOINT_NAME
+    from napari_pea.training.session import train_model
+
+    try:
+        with progress_bar("Reading") as progress:
+            data = _read(shown + held_out, channel, smallest, progress, cancel)
+        with progress_bar("Training") as progress:
+            return train_model(
+                data[: len(shown)],
+                data[len(shown) :],
+                model,
+                settings,
+                folder,
+                cancel=cancel,
+                progress=progress,
+                **options,
+            )
+    except Cancelled:
+        if (folder / CHECKPOINT_NAME).exists():
+            typer.echo(
+                f"Stopped; the run is saved in {folder}: to go on, give the same command with "
+                "--resume.",
+                err=True,
+            )
+        else:
+            typer.echo("Stopped before the training began.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _read(
+    pairs: Sequence[tuple[Path, Path]],
+    channel: int | None,
+    smallest: int,
+    progress: Progress,
+    cancel: CancelToken,
+) -> list[LabelledImage]:
+    """Read images and labels."""
+    import numpy as np
+
+    from napari_pea.core.image import prepare_image
+    from napari_pea.core.refine import remove_small
+    from napari_pea.io import read_image, read_labels
+    from napari_pea.training.session import LabelledImage
+
+    items = []
+    for done, (path, labels_path) in enumerate(pairs, start=1):
+        cancel.check()
+        image = read_image(path).squeezed()
+        array, axis = image.array, image.channel_axis
+        if channel is not None:
+            try:
+                array = prepare_image(array, 1, 2, channel=channel, channel_axis=axis)[0]
+            except InputError as error:
+                raise InputError(f"{path.name}: {error}") from error
+        elif axis is not None:
+            array = np.moveaxis(array, axis, -1)
+        labels = remove_small(read_labels(labels_path), smallest)
+        items.append(LabelledImage(array, labels, path.name))
+        progress(done, len(pairs))
+    return items

@@ -1,0 +1,1 @@
+"""Docks for napari: thin faces of `napari_pea.core.segmenter.Segmenter`."""

@@ -1,0 +1,211 @@
+"""The drop-down lists of the docks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QIcon, QStandardItemModel
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from superqt import QCollapsible
+
+from napari_pea.models.catalogue import ModelEntry, list_models, user_folder
+from napari_pea.widgets.results import is_result
+from napari_pea.widgets.sources import ChannelChoice, channel_choices
+
+if TYPE_CHECKING:
+    from napari.components import LayerList
+    from napari.layers import Image
+
+#: A list is at least this many characters wide, and no wider because of a long name.
+CHARACTERS = 14
+
+
+class Fold(QCollapsible):
+    """A part of a dock that can be folded away."""
+
+    def __init__(self, name: str, title: str, content: QWidget) -> None:
+        super().__init__(title, expandedIcon=QIcon(), collapsedIcon=QIcon())
+        self.setObjectName(name)
+        self._title = title
+        button = self.toggleButton()
+        # Lined up with the other controls, in the colours of plain text.
+        button.setStyleSheet(
+            "text-align: left; border: none; outline: none; background: transparent; padding: 4px;"
+        )
+        margins = self.layout()
+        if margins is not None:
+            margins.setContentsMargins(0, 0, 0, 0)
+        self.setContent(content)
+        self.toggled.connect(self._show_arrow)
+        self.expand(animate=False)
+        self._show_arrow()
+
+    def _show_arrow(self) -> None:
+        self.setText(f"{'▾' if self.isExpanded() else '▸'}  {self._title}")
+
+
+class WideCombo(QComboBox):
+    """A drop-down list that takes the width it is given."""
+
+    def __init__(self, name: str, tooltip: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName(name)
+        self.setToolTip(tooltip)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(CHARACTERS)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def set_items(self, texts: Iterable[str], current: str | None = None) -> None:
+        """Replace the entries and choose one by its text; by default none changes.
+
+        Signals are sent only if the chosen text changes.
+        """
+        before = self.currentText()
+        wanted = before if current is None else current
+        blocked = self.blockSignals(True)
+        self.clear()
+        self.addItems(list(texts))
+        index = self.findText(wanted, Qt.MatchFlag.MatchExactly)
+        self.setCurrentIndex(max(index, 0) if self.count() else -1)
+        self.blockSignals(blocked)
+        if self.currentText() != before:
+            self.currentIndexChanged.emit(self.currentIndex())
+
+
+class ModelCombo(WideCombo):
+    """The models found; the list is read again whenever it is opened."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("model_combo", "", parent)
+        self.setPlaceholderText("no model found")
+        self._entries: list[ModelEntry] = []
+        self.currentIndexChanged.connect(self._describe)
+
+    def showPopup(self) -> None:  # noqa: N802 - Qt's name
+        """Read the list again and open it."""
+        self.refresh()
+        super().showPopup()
+
+    def refresh(self, wanted: str | None = None) -> None:
+        """Read the models again; models that cannot be used are listed, but not to choose.
+
+        Parameters
+        ----------
+        wanted : str, optional
+            The model to choose if there is one of this name.
+        """
+        self._entries = list_models()
+        usable = [entry.name for entry in self._entries if entry.problem is None]
+        target = wanted or self.currentText()
+        if target not in usable:
+            target = usable[0] if usable else ""
+        self.set_items([entry.name for entry in self._entries], target)
+        if not usable:
+            self.setCurrentIndex(-1)
+        items = self.model()
+        for row, entry in enumerate(self._entries):
+            item = items.item(row) if isinstance(items, QStandardItemModel) else None
+            if item is not None:
+                item.setToolTip(entry.problem or _description(entry))
+                item.setEnabled(entry.problem is None)
+        self._describe()
+
+    def entry(self) -> ModelEntry | None:
+        """Return the chosen model, if it can be used."""
+        index = self.currentIndex()
+        if not 0 <= index < len(self._entries) or self._entries[index].problem is not None:
+            return None
+        return self._entries[index]
+
+    def _describe(self) -> None:
+        entry = self.entry()
+        if entry is None:
+            self.setToolTip(f"There is no model yet: put model files into {user_folder()}.")
+        else:
+            self.setToolTip(_description(entry))
+
+
+def _description(entry: ModelEntry) -> str:
+    """Return what a model says about itself."""
+    metadata = entry.metadata
+    sentences = ["The kind of objects to look for."]
+    if metadata is not None:
+        sentences = [metadata.description or f"The model {entry.name}."]
+        if metadata.object_diameter:
+            sentences.append(
+                f"It was trained on objects about {metadata.object_diameter:.0f} pixels wide."
+            )
+    return " ".join(sentences)
+
+
+class ImageCombo(WideCombo):
+    """The image layers of a viewer, without those that are results."""
+
+    def __init__(self, layers: LayerList, parent: QWidget | None = None) -> None:
+        super().__init__(
+            "image_combo",
+            "The image with your objects. Selecting an image in the layer list chooses it "
+            "here too.",
+            parent,
+        )
+        self.setPlaceholderText("open an image first")
+        self._layers = layers
+        self._listed: list[Image] = []
+        for event in ("inserted", "removed", "renamed"):
+            getattr(layers.events, event).connect(self._refresh)
+        layers.selection.events.active.connect(self._follow)
+        self._refresh()
+        self._follow()
+
+    def layer(self) -> Image | None:
+        """Return the chosen image."""
+        index = self.currentIndex()
+        return self._listed[index] if 0 <= index < len(self._listed) else None
+
+    def _refresh(self, _: object = None) -> None:
+        from napari.layers import Image
+
+        before = self.layer()
+        self._listed = [
+            layer for layer in self._layers if isinstance(layer, Image) and not is_result(layer)
+        ]
+        blocked = self.blockSignals(True)
+        self.clear()
+        self.addItems([layer.name for layer in self._listed])
+        chosen = next((i for i, layer in enumerate(self._listed) if layer is before), 0)
+        self.setCurrentIndex(chosen if self._listed else -1)
+        self.blockSignals(blocked)
+        if self.layer() is not before:
+            self.currentIndexChanged.emit(self.currentIndex())
+
+    def _follow(self, _: object = None) -> None:
+        active = self._layers.selection.active
+        for index, layer in enumerate(self._listed):
+            if layer is active:
+                self.setCurrentIndex(index)
+
+
+class ChannelCombo(WideCombo):
+    """The channels of an image."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(
+            "channel_combo",
+            "Which channel shows your objects. For stacks, “shown plane” takes the plane you "
+            "see: move the sliders to another plane and click Segment again.",
+            parent,
+        )
+        self._choices: list[ChannelChoice] = []
+
+    def set_image(self, layer: Image | None) -> None:
+        """Offer the channels of an image."""
+        self._choices = [] if layer is None else channel_choices(layer)
+        self.set_items([choice.text for choice in self._choices])
+        self.setEnabled(len(self._choices) > 1)
+
+    def choice(self) -> ChannelChoice | None:
+        """Return the chosen channel."""
+        index = self.currentIndex()
+        return self._choices[index] if 0 <= index < len(self._choices) else None

@@ -1,0 +1,27 @@
+"""Finding out, without holding up the window, where a network can run."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from threading import Thread
+
+from qtpy.QtCore import QObject, Signal
+
+
+class DeviceFinder(QObject):
+    """Asks PyTorch for its devices in another thread: importing it takes seconds."""
+
+    #: The names of the devices, the fastest first.
+    found = Signal(tuple)
+
+    def start(self) -> None:
+        """Start looking."""
+        Thread(target=self._look, name="napari-pea devices").start()
+
+    def _look(self) -> None:
+        # A broken PyTorch is reported when the user starts something. A RuntimeError means
+        # that the program was closed meanwhile.
+        with suppress(ImportError, OSError, RuntimeError):
+            from napari_pea.core.device import available_devices
+
+            self.found.emit(available_devices())

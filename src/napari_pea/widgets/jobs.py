@@ -1,0 +1,233 @@
+"""Running long work beside the window: one job at a time, the latest wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from napari.qt.threading import FunctionWorker, create_worker
+from napari.utils import cancelable_progress
+from napari.utils.notifications import show_warning
+from qtpy.QtCore import QObject, Signal
+
+from napari_pea.core.errors import Cancelled, InputError
+from napari_pea.core.progress import CancelToken
+from napari_pea.widgets.state import SegmentState
+from napari_pea.widgets.work import Report
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Why a job could not be done, in one sentence."""
+
+    sentence: str
+
+
+class _Relay(QObject):
+    """Carries reports from the thread of a job to that of the window."""
+
+    stepped = Signal(str, int, int)
+
+    def report(self, step: str, done: int = 0, total: int = 0, /) -> None:
+        """Pass a report on; callable from any thread."""
+        self.stepped.emit(step, done, total)
+
+
+class _ActivityBar(cancelable_progress):
+    """A bar in napari's activity dock whose button really cancels."""
+
+    def cancel(self) -> None:
+        """Cancel the job."""
+        super().cancel()
+        if self.cancel_callback is not None:
+            self.cancel_callback()
+
+    def show(self, step: str, done: int, total: int) -> None:
+        """Show the present step of the job."""
+        if self.disable:  # it was closed
+            return
+        self.set_description(step)
+        self.total = total
+        if done != self.n:
+            self.update(done - self.n)
+
+
+class Job:
+    """A piece of work and what is to happen with its result.
+
+    Parameters
+    ----------
+    title : str
+        What the user reads, for example when closing napari while the job runs.
+    work : callable
+        Called in another thread with a `Report` and a `CancelToken`; may raise
+        `InputError` and `Cancelled`.
+    deliver : callable
+        Called in the thread of the window with the result; returns one sentence for the
+        user. It is not called for jobs that were stopped.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        work: Callable[[Report, CancelToken], Any],
+        deliver: Callable[[Any], str],
+    ) -> None:
+        self.title = title
+        self.deliver = deliver
+        self.token = CancelToken()
+        self.relay = _Relay()
+        self._work = work
+        self._bar: _ActivityBar | None = None
+        self._over = False
+
+    def __repr__(self) -> str:
+        return self.title
+
+    def __call__(self) -> Any:
+        """Do the work, in whatever thread this is called."""
+        try:
+            return self._work(self.relay.report, self.token)
+        except Cancelled:
+            return None
+        except InputError as error:
+            return _Refusal(str(error))
+
+    def open_bar(self, cancel: Callable[[], None]) -> None:
+        """Show the job in napari's activity dock; `cancel` is called by its button."""
+        self._bar = _ActivityBar(desc=self.title, total=0, cancel_callback=cancel)
+        if self._over:  # opening a bar lets other events happen
+            self.close_bar()
+
+    def show(self, step: str, done: int, total: int) -> None:
+        """Show the present step in the activity dock."""
+        if self._bar is not None:
+            self._bar.show(step, done, total)
+
+    def close_bar(self) -> None:
+        """Take the job out of the activity dock."""
+        self._over = True
+        if self._bar is not None:
+            self._bar.close()
+
+    def stop(self) -> None:
+        """Ask the work to stop at its next check; its result is not wanted any more."""
+        self.token.cancel()
+        self.close_bar()
+
+
+class _JobWorker(FunctionWorker):
+    """A worker that stops when napari asks it to, which it does when a window closes."""
+
+    def quit(self) -> None:
+        """Cancel the job."""
+        self._func.token.cancel()
+        super().quit()
+
+
+class JobRunner(QObject):
+    """Runs the jobs of one dock, never two at once.
+
+    A new job cancels the one under way and starts as soon as that has stopped, so that
+    two never share the memory. Results of cancelled jobs are dropped.
+
+    Parameters
+    ----------
+    state : SegmentState
+        Told what is going on.
+    parent : QObject
+        The dock; when it is destroyed, nothing is delivered any more.
+    """
+
+    def __init__(self, state: SegmentState, parent: QObject) -> None:
+        super().__init__(parent)
+        self._state = state
+        self._current: Job | None = None
+        self._running: Job | None = None
+        self._worker: FunctionWorker[Any] | None = None
+
+    @property
+    def current(self) -> Job | None:
+        """The job whose result is wanted, if there is one."""
+        return self._current
+
+    def start(self, job: Job) -> None:
+        """Run a job in place of any that is under way."""
+        if self._current is not None:
+            self._current.stop()
+        self._current = job
+        self._state.status = f"{job.title} …"
+        self._state.total = 0
+        self._state.busy = True
+        if self._worker is None:
+            self._launch(job)
+
+    def cancel(self, status: str = "Cancelled; nothing was changed.") -> None:
+        """Stop the job under way, if there is one.
+
+        Parameters
+        ----------
+        status : str
+            What the user is told.
+        """
+        if self._current is not None:
+            self._current.stop()
+            self._become_idle(status)
+
+    def _launch(self, job: Job) -> None:
+        """Start the thread of a job."""
+        job.relay.stepped.connect(self._on_step)
+        worker = create_worker(job, _worker_class=_JobWorker, _start_thread=False)
+        worker.returned.connect(self._on_returned)
+        worker.errored.connect(self._on_errored)
+        worker.finished.connect(self._on_finished)
+        self._running = job
+        self._worker = worker
+        worker.start()
+        job.open_bar(self.cancel)
+
+    def _on_step(self, step: str, done: int, total: int) -> None:
+        job = self._running
+        if job is None or job is not self._current:
+            return
+        self._state.status = step
+        self._state.done = done
+        self._state.total = total
+        job.show(step, done, total)
+
+    def _on_returned(self, result: Any) -> None:
+        job = self._running
+        if job is None or job is not self._current:
+            return
+        job.close_bar()
+        if isinstance(result, _Refusal):
+            self._become_idle(result.sentence)
+            show_warning(result.sentence)
+            return
+        self._become_idle("")
+        try:
+            self._state.status = job.deliver(result)
+        except InputError as error:
+            self._state.status = str(error)
+            show_warning(str(error))
+
+    def _on_errored(self, _: Exception) -> None:
+        if self._running is self._current:
+            self._become_idle("Something went wrong; nothing was changed.")
+
+    def _on_finished(self) -> None:
+        job = self._running
+        self._worker = self._running = None
+        if job is not None:
+            job.close_bar()
+        if self._current is job:  # napari made the worker quit
+            self._become_idle("")
+        elif self._current is not None:
+            self._launch(self._current)
+
+    def _become_idle(self, status: str) -> None:
+        self._current = None
+        self._state.busy = False
+        self._state.done = self._state.total = 0
+        self._state.status = status

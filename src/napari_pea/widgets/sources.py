@@ -1,0 +1,227 @@
+"""What of a layer is segmented: which plane, which channel, and where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_pea.core.errors import InputError
+
+if TYPE_CHECKING:
+    from napari.components import Dims
+    from napari.layers import Image
+
+#: How the shipped models see an image.
+NDIM = 2
+#: A first axis of at most this length, without a name, may hold channels.
+MOST_CHANNELS = 5
+#: Axes with these labels hold channels.
+CHANNEL_LABELS = frozenset({"c", "ch", "channel", "channels"})
+
+
+@dataclass(frozen=True)
+class ChannelChoice:
+    """One entry of the list of channels.
+
+    Attributes
+    ----------
+    text : str
+        For the user.
+    channel : int or None
+        The channel to use; None for all there are.
+    axis : int or None
+        The axis of the layer that holds the channels; None if none does, and for colour
+        images, whose channels are no axis of the layer.
+    """
+
+    text: str
+    channel: int | None = None
+    axis: int | None = None
+
+
+def channel_choices(layer: Image) -> list[ChannelChoice]:
+    """Return the channels that a layer offers, the default first.
+
+    - Colour images: all (made grey if the model wants that), red, green, blue.
+    - Stacks with an axis that is labelled as channels: each of them, or all. If the axis
+      is only short enough to hold channels, the plane at the sliders comes first.
+    - Other stacks: the plane at the sliders.
+    - Single planes: the one they have.
+    """
+    if layer.rgb:
+        colors = [ChannelChoice(name, i) for i, name in enumerate(("red", "green", "blue"))]
+        return [ChannelChoice("all"), *colors]
+    if layer.ndim == NDIM:
+        return [ChannelChoice("grey")]
+    shown = ChannelChoice("shown plane")
+    labels = [str(label).lower() for label in layer.axis_labels]
+    labelled = [axis for axis, label in enumerate(labels) if label in CHANNEL_LABELS]
+    shape = level_zero(layer).shape
+    if labelled:
+        return _each_channel(labelled[0], shape)
+    if layer.ndim == NDIM + 1 and shape[0] <= MOST_CHANNELS:
+        return [shown, *_each_channel(0, shape)]
+    return [shown]
+
+
+def _each_channel(axis: int, shape: Sequence[int]) -> list[ChannelChoice]:
+    """Return every channel of an axis, and all of them together."""
+    single = [ChannelChoice(str(i), i, axis) for i in range(shape[axis])]
+    return [*single, ChannelChoice("all", None, axis)]
+
+
+def level_zero(layer: Image) -> Any:
+    """Return the data of a layer at full resolution."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+@dataclass(frozen=True)
+class ImagePart:
+    """The part of a layer that is segmented.
+
+    Attributes
+    ----------
+    data : array-like
+        All data of the layer at full resolution; lazy data are read for the part only.
+    plane : tuple of (axis, position)
+        The axes of the layer along which one plane was taken.
+    channel : int or None
+        See `napari_pea.core.image.prepare_image`.
+    layer_channel_axis : int or None
+        The axis of the layer that holds the channels.
+    ndim : int
+        Number of axes of the layer.
+    rgb : bool
+        Whether `data` has a last axis of colours, which is no axis of the layer.
+    """
+
+    data: Any
+    plane: tuple[tuple[int, int], ...]
+    channel: int | None
+    layer_channel_axis: int | None
+    ndim: int
+    rgb: bool
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells this part from other parts of the same layer."""
+        return self.plane, self.channel, self.layer_channel_axis
+
+    @property
+    def kept_axes(self) -> tuple[int, ...]:
+        """The axes of the layer that its result has too: all but that of the channels."""
+        return tuple(axis for axis in range(self.ndim) if axis != self.layer_channel_axis)
+
+    @property
+    def channel_axis(self) -> int | None:
+        """The axis that holds the channels in what `read` returns."""
+        if self.rgb:
+            return -1
+        if self.layer_channel_axis is None:
+            return None
+        return self.layer_channel_axis - sum(
+            axis < self.layer_channel_axis for axis, _ in self.plane
+        )
+
+    def read(self) -> NDArray[Any]:
+        """Return the pixels of the part."""
+        index: list[int | slice] = [slice(None)] * self.ndim
+        for axis, position in self.plane:
+            index[axis] = position
+        return np.asarray(self.data[tuple(index)])
+
+    def as_result(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return a result with an axis of length 1 wherever a plane was taken.
+
+        Parameters
+        ----------
+        array : array, shape (Y, X) or (Y, X, 3)
+            The result of the part.
+        """
+        taken = dict(self.plane)
+        return array[tuple(None if axis in taken else slice(None) for axis in self.kept_axes)]
+
+    def placement(self, layer: Image) -> dict[str, Any]:
+        """Return what puts a result where the part lies.
+
+        The axis of the channels is dropped, and the result of one plane is shifted to it.
+
+        Parameters
+        ----------
+        layer : napari.layers.Image
+            The layer that the part was taken from.
+
+        Returns
+        -------
+        dict
+            Arguments of a layer: scale, translate, rotate, shear, affine, units and
+            axis_labels.
+        """
+        from napari.utils.transforms import Affine
+
+        shift = np.zeros(self.ndim)
+        for axis, position in self.plane:
+            shift[axis] = position
+        to_physical = Affine(scale=layer.scale, rotate=layer.rotate, shear=layer.shear)
+        translate = layer.translate + to_physical.linear_matrix @ shift
+        kept = list(self.kept_axes)
+        inner = np.ix_(kept, kept)
+        shear = Affine(shear=layer.shear, ndim=self.ndim).linear_matrix[inner]
+        if layer.shear.ndim == 1:  # napari's short form: what stands above the diagonal
+            shear = shear[np.triu_indices(len(kept), 1)]
+        return {
+            "scale": layer.scale[kept],
+            "translate": translate[kept],
+            "rotate": layer.rotate[inner],
+            "shear": shear,
+            "affine": layer.affine.set_slice(kept),
+            "units": tuple(layer.units[axis] for axis in kept),
+            "axis_labels": tuple(layer.axis_labels[axis] for axis in kept),
+        }
+
+
+def choose_part(layer: Image, dims: Dims, choice: ChannelChoice) -> ImagePart:
+    """Return the part of a layer that the user sees and has chosen.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The layer.
+    dims : napari.components.Dims
+        The sliders of the viewer.
+    choice : ChannelChoice
+        One of `channel_choices`.
+
+    Raises
+    ------
+    InputError
+        If the layer has nothing where the sliders are.
+    """
+    data = level_zero(layer)
+    free = [axis for axis in range(layer.ndim) if axis != choice.axis]
+    plane_axes = _displayed_axes(layer, dims, free)
+    position = np.rint(layer.world_to_data(dims.point)).astype(int)
+    plane = []
+    for axis in free:
+        if axis in plane_axes:
+            continue
+        if not 0 <= position[axis] < data.shape[axis]:
+            raise InputError(
+                f"The image {layer.name!r} has no plane where the sliders are: move them "
+                "until you see it."
+            )
+        plane.append((axis, int(position[axis])))
+    return ImagePart(data, tuple(plane), choice.channel, choice.axis, layer.ndim, layer.rgb)
+
+
+def _displayed_axes(layer: Image, dims: Dims, free: list[int]) -> list[int]:
+    """Return the two axes of a layer that make its plane."""
+    hidden = dims.ndim - layer.ndim
+    displayed = sorted(axis - hidden for axis in dims.displayed)
+    if len(displayed) == NDIM and set(displayed) <= set(free):
+        return displayed
+    return free[-NDIM:]

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from napari_pea.models.catalogue import FOLDER_VARIABLE
+
+if TYPE_CHECKING:
+    from typer.testing import Result
+
+Run = Callable[..., "Result"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tiny_model_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's models: one good, one damaged."""
+    shutil.copy(tiny_model_path, tmp_path)
+    (tmp_path / "broken.pea.safetensors").write_bytes(b"no model")
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("folder")
+def test_list_shows_good_and_damaged_models(run: Run) -> None:
+    result = run("models", "list")
+    assert result.exit_code == 0
+    assert "A small untrained network." in result.stdout
+    assert "broken.pea.safetensors is damaged" in result.stdout
+
+
+def test_list_as_json(run: Run, folder: Path) -> None:
+    entries = {entry["name"]: entry for entry in json.loads(run("models", "list", "--json").stdout)}
+    assert entries["tiny"]["path"] == str(folder / "tiny.pea.safetensors")
+    assert entries["tiny"]["source"] == "user"
+    assert entries["tiny"]["problem"] is None
+    assert "is damaged" in entries["broken"]["problem"]
+
+
+def test_info_tells_what_the_model_says(run: Run, tiny_model_path: Path) -> None:
+    result = run("models", "info", tiny_model_path)
+    assert "architecture: resunet2d" in result.stdout
+    assert "  widths: 4, 4, 4, 4, 4" in result.stdout
+    told = json.loads(run("models", "info", tiny_model_path, "--json").stdout)
+    assert told["recommended"]["ranges"] == [1, 3, 5, 9, 11]
+
+
+@pytest.mark.usefixtures("folder")
+def test_info_names_what_is_wrong(fails: Callable[..., str]) -> None:
+    assert "There is no model 'elephants'" in fails("models", "info", "elephants")
+    assert "is damaged" in fails("models", "info", "broken")

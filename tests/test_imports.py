@@ -1,0 +1,77 @@
+"""What importing loads: napari has to open fast, and the core knows no window."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(importlib.util.find_spec("napari_pea").origin).parent
+WINDOW = ("napari", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "magicgui", "superqt")
+
+
+def modules(folder: str) -> list[str]:
+    """Return the names of all modules in a part of the package."""
+    names = []
+    for path in sorted((PACKAGE / folder).rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return names
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a Python of its own."""
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+
+
+def loaded_by(names: list[str], unwanted: tuple[str, ...]) -> list[str]:
+    """Return which of the unwanted packages are loaded once the modules are imported."""
+    result = run(
+        f"import importlib, sys\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        f"print(*[name for name in {unwanted!r} if name in sys.modules])"
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+def test_importing_the_package_loads_neither_torch_nor_a_window() -> None:
+    assert loaded_by(["napari_pea"], (*WINDOW, "torch", "skimage", "scipy", "pandas")) == []
+
+
+def test_what_the_package_offers_is_found_on_first_use() -> None:
+    result = run(
+        "import sys, napari_pea\n"
+        "napari_pea.Neighborhood; napari_pea.InputError\n"
+        "assert 'Segmenter' in dir(napari_pea)\n"
+        "print('torch' in sys.modules, any(n == 'napari' for n in sys.modules))"
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["False", "False"]
+
+
+def test_the_core_needs_torch_only_for_networks() -> None:
+    names = [name for name in modules("core") if ".networks" not in name]
+    assert "napari_pea.core.predict" in names
+    assert loaded_by(names, ("torch",)) == []
+
+
+@pytest.mark.parametrize("part", ["core", "training", "models"])
+def test_nothing_below_the_widgets_needs_a_window(part: str) -> None:
+    names = modules(part)
+    assert len(names) > 3
+    result = run(
+        f"import importlib, sys\n"
+        f"class Block:\n"
+        f"    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {WINDOW!r}:\n"
+        f"            raise AssertionError('imported ' + name)\n"
+        f"sys.meta_path.insert(0, Block())\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+    )
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import csv
+import errno
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_pea.core.errors import Cancelled, InputError
+from napari_pea.core.networks import EmbeddingNetwork
+from napari_pea.core.progress import CancelToken
+from napari_pea.training.checkpoint import CHECKPOINT_NAME, Checkpoint
+from napari_pea.training.history import History
+from napari_pea.training.settings import ObjectiveSettings, TrainingSettings
+from napari_pea.training.trainer import DivergenceError, Trainer
+
+SETTINGS = TrainingSettings(
+    iterations=8,
+    batch_size=2,
+    crop=32,
+    learning_rate=5e-3,
+    validate_every=3,
+    checkpoint_every=2,
+    objective=ObjectiveSettings(ranges=(1, 3, 5)),
+)
+
+
+draw_curves = History.save_picture
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than training here: it is left to the test that looks at it."""
+    monkeypatch.setattr(History, "save_picture", lambda self, path: None)
+
+
+@pytest.fixture
+def items(make_discs):
+    return [make_discs(seed) for seed in range(3)]
+
+
+@pytest.fixture
+def make_trainer(make_tiny_network, make_discs, items):
+    """Return trainers of the same run, each with a network of its own."""
+
+    def make(settings: TrainingSettings = SETTINGS, *, seed: int = 0, **options) -> Trainer:
+        options.setdefault("validation", [make_discs(10), make_discs(11)])
+        return Trainer(make_tiny_network(seed), items, settings, precision="full", **options)
+
+    return make
+
+
+def test_a_short_training_run_reduces_the_validation_loss(make_trainer) -> None:
+    settings = replace(
+        SETTINGS, iterations=40, crop=64, validate_every=10, objective=ObjectiveSettings()
+    )
+    trainer = make_trainer(settings)
+    history = trainer.run()
+    iterations, losses = history.column("validation_loss")
+    assert iterations == [10, 20, 30, 40]
+    assert losses[-1] < 0.8 * losses[0]
+    assert trainer.best_score == pytest.approx(-min(losses))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "paper", "schedule": "constant"},
+        {"objective": ObjectiveSettings(cross_weight=0, pyramid_weight=0)},
+        {"objective": ObjectiveSettings(detach_cross=False, balance_classes=False)},
+        {"objective": ObjectiveSettings(connectivity=8)},
+        {"iterations": 9},
+        {"iterations": 1, "batch_size": 1},
+    ],
+)
+def test_every_option_trains(make_trainer, changes: dict[str, object]) -> None:
+    trainer = make_trainer(replace(SETTINGS, **changes))
+    before = {name: value.clone() for name, value in trainer.averaged_network.state_dict().items()}
+    history = trainer.run()
+    assert np.isfinite(history.rows[-1]["validation_loss"])
+    after = trainer.averaged_network.state_dict()
+    assert any((after[name] != value).any() for name, value in before.items())
+
+
+def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """Everything that training changes, by name."""
+    checkpoint = Checkpoint.load(trainer.folder)
+    return {
+        **{f"network {name}": value for name, value in checkpoint.network.items()},
+        **{f"average {name}": value for name, value in checkpoint.average.items()},
+    }
+
+
+@pytest.mark.parametrize("stop", [1, 4, 5])
+def test_a_resumed_run_equals_an_uninterrupted_one(make_trainer, tmp_path: Path, stop: int) -> None:
+    whole = make_trainer(folder=tmp_path / "whole")
+    whole.run()
+
+    token = CancelToken()
+
+    def interrupt(done: int, total: int) -> None:
+        if done == stop:
+            token.cancel()
+
+    with pytest.raises(Cancelled):
+        make_trainer(folder=tmp_path / "cut").run(progress=interrupt, cancel=token)
+    # Another start: everything has to come from the checkpoint.
+    resumed = make_trainer(folder=tmp_path / "cut", seed=99)
+    resumed.resume()
+    assert resumed.iteration == stop
+    seen: list[int] = []
+    resumed.run(progress=lambda done, total: seen.append(done))
+    assert seen == list(range(stop + 1, 9))
+
+    expected, found = weights(whole), weights(resumed)
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=0, atol=1e-5, msg=name)
+    for row, same in zip(whole.history.rows, resumed.history.rows, strict=True):
+        assert row == pytest.approx(same, abs=1e-4)
+    assert resumed.best_score == pytest.approx(whole.best_score, abs=1e-4)
+
+
+def test_a_crash_costs_no_more_than_the_steps_since_the_last_checkpoint(
+    make_trainer, tmp_path: Path
+) -> None:
+    trainer = make_trainer(folder=tmp_path)
+
+    def crash(done: int, total: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(progress=crash)
+    again = make_trainer(folder=tmp_path)
+    again.resume()
+    assert again.iteration == 4
+
+
+def test_a_finished_run_can_be_resumed_and_does_nothing(make_trainer, tmp_path: Path) -> None:
+    rows = make_trainer(folder=tmp_path).run().rows
+    again = make_trainer(folder=tmp_path)
+    again.resume()
+    assert again.run().rows == rows
+
+
+def test_log_curves_and_checkpoint_are_written(
+    make_trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(History, "save_picture", draw_curves)
+    make_trainer(replace(SETTINGS, checkpoint_every=8), folder=tmp_path / "new" / "run").run()
+    folder = tmp_path / "new" / "run"
+    assert {path.name for path in folder.iterdir()} == {CHECKPOINT_NAME, "log.csv", "curves.png"}
+    with (folder / "log.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["iteration"] for row in rows] == ["3", "6", "8"]
+    for row in rows:
+        terms = sum(float(row[name]) for name in ("self", "cross", "pyramid", "foreground"))
+        assert float(row["loss"]) == pytest.approx(terms, rel=1e-4)
+        assert float(row["validation_loss"]) > 0
+        assert float(row["learning_rate"]) > 0
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_folder_nothing_is_written(make_trainer, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_trainer().run()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_counts_the_iterations(make_trainer) -> None:
+    seen: list[tuple[int, int]] = []
+    make_trainer().run(progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 8) for done in range(1, 9)]
+
+
+def test_the_best_network_is_kept(make_trainer) -> None:
+    scores = iter([0.2, 0.9, 0.5])
+    kept: list[tuple[float, int]] = []
+
+    def keep(network: EmbeddingNetwork, measured: dict[str, float], iteration: int) -> None:
+        assert not network.training
+        kept.append((measured["aji"], iteration))
+
+    trainer = make_trainer(scorer=lambda network: {"aji": next(scores), "dice": 0.0}, keep=keep)
+    history = trainer.run()
+    assert kept == [(0.2, 3), (0.9, 6)]
+    assert trainer.best_score == 0.9
+    assert history.column("aji") == ([3, 6, 8], [0.2, 0.9, 0.5])
+
+
+def test_the_score_that_selects_can_be_chosen(make_trainer) -> None:
+    scores = iter([0.2, 0.9, 0.5])
+    kept: list[int] = []
+    make_trainer(
+        scorer=lambda network: {"aji": 0.5, "dice": -next(scores)},
+        select_by="dice",
+        keep=lambda network, measured, iteration: kept.append(iteration),
+    ).run()
+    assert kept == [3]
+
+
+def test_without_validation_data_the_last_network_is_kept(make_trainer) -> None:
+    kept: list[int] = []
+    make_trainer(
+        validation=(), keep=lambda network, measured, iteration: kept.append(iteration)
+    ).run()
+    assert kept == [3, 6, 8]
+
+
+def test_validation_images_of_any_size_are_taken(make_trainer, make_discs) -> None:
+    odd = [make_discs(1, side=7, count=2), make_discs(2, side=19), make_discs(3, side=100)]
+    trainer = make_trainer(replace(SETTINGS, iterations=1), validation=odd)
+    assert np.isfinite(trainer.run().rows[-1]["validation_loss"])
+
+
+def test_data_that_cannot_be_trained_on_is_refused(make_tiny_network, items) -> None:
+    empty = replace(items[0], labels=np.zeros_like(items[0].labels))
+    with pytest.raises(InputError, match="No object is labelled in the training data"):
+        Trainer(make_tiny_network(), [empty], SETTINGS)
+    with pytest.raises(InputError, match="No object is labelled in the validation data"):
+        Trainer(make_tiny_network(), items, SETTINGS, validation=[empty])
+    with pytest.raises(InputError, match="There are no training images"):
+        Trainer(make_tiny_network(), [], SETTINGS)
+    with pytest.raises(InputError, match="takes images with 3 channels, but training image 0"):
+        Trainer(make_tiny_network(in_channels=3), items, SETTINGS)
+
+
+def test_a_run_is_resumed_only_as_it_began(
+    make_trainer, make_tiny_network, items, tmp_path
+) -> None:
+    with pytest.raises(InputError, match="without a folder has no checkpoint"):
+        make_trainer().resume()
+    with pytest.raises(InputError, match="There is no training run to resume"):
+        make_trainer(folder=tmp_path).resume()
+    make_trainer(replace(SETTINGS, iterations=1), folder=tmp_path).run()
+    with pytest.raises(InputError, match=r"these differ: iterations\."):
+        make_trainer(folder=tmp_path).resume()
+
+    wider = Trainer(
+        make_tiny_network(full_resolution_skip=True),
+        items,
+        replace(SETTINGS, iterations=1),
+        folder=tmp_path,
+    )
+    before = {name: value.clone() for name, value in wider.averaged_network.state_dict().items()}
+    with pytest.raises(InputError, match="another architecture"):
+        wider.resume()
+    for name, value in wider.averaged_network.state_dict().items():
+        assert torch.equal(value, before[name])
+
+    (tmp_path / CHECKPOINT_NAME).write_bytes(b"PK")
+    with pytest.raises(InputError, match="is damaged"):
+        make_trainer(replace(SETTINGS, iterations=1), folder=tmp_path).resume()
+
+
+def test_a_loss_that_is_no_number_stops_the_run(make_tiny_network, items, tmp_path: Path) -> None:
+    broken = replace(items[0], image=np.full_like(items[0].image, np.nan))
+    trainer = Trainer(make_tiny_network(), [broken], SETTINGS, folder=tmp_path)
+    with pytest.raises(DivergenceError, match=r"train again with a learning rate below 0\.005"):
+        trainer.run()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_named_and_keeps_the_last_checkpoint(
+    make_trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer(folder=tmp_path)
+    write = Path.write_bytes
+
+    def fills_up(self: Path, content: bytes) -> int:
+        if trainer.iteration == 4:
+            write(self, bytes(content[:1000]))
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fills_up)
+    with pytest.raises(InputError, match=r"could not be saved in .*: No space left on device"):
+        trainer.run()
+    monkeypatch.setattr(Path, "write_bytes", write)
+    assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT_NAME, "log.csv"}
+    again = make_trainer(folder=tmp_path)
+    again.resume()
+    assert again.iteration == 3
+
+
+def test_mixed_precision_trains(make_tiny_network, items, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    trainer = Trainer(
+        make_tiny_network(), items, replace(SETTINGS, iterations=2), validation=items[:1]
+    )
+    rows = trainer.run().rows
+    assert np.isfinite(list(rows[-1].values())).all()
+    assert {value.dtype for value in trainer.averaged_network.parameters()} == {torch.float32}

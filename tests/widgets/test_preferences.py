@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from npe2 import PluginManifest
+
+from napari_pea.core.predict import DEFAULT_TILE
+from napari_pea.widgets.preferences import Preferences, preferences
+
+
+@pytest.mark.usefixtures("plugin_settings")
+def test_preferences_come_from_napari(npe2pm: Any) -> None:
+    from napari.settings import get_plugin_settings
+
+    assert preferences() == Preferences("auto", DEFAULT_TILE)
+    npe2pm.register(PluginManifest.from_distribution("napari-pea"))
+    compute = get_plugin_settings("napari-pea").compute
+    compute.device, compute.tile_size = "cpu", 512
+    assert preferences() == Preferences("cpu", 512)
+    with pytest.raises(ValueError, match="device"):
+        compute.device = "abacus"
