@@ -14,9 +14,7 @@ from napari_pea.core.errors import Cancelled
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.training.settings import TrainingSettings
 
-TINY = ModelMetadata(
-    name="discs", architecture="resunet2d", arguments={"widths": [4, 4, 8, 8, 8]}
-)
+TINY = ModelMetadata(name="discs", architecture="resunet2d", arguments={"widths": [4, 4, 8, 8, 8]})
 QUICK = TrainingSettings(
     iterations=12, batch_size=2, crop=64, validate_every=6, checkpoint_every=3, seed=3
 )
