@@ -9,8 +9,8 @@ from skimage.draw import disk
 
 import napari_pea
 from napari_pea import InputError, Neighborhood, list_models, load_model, segment, train
-from napari_pea.core.progress import CancelToken
 from napari_pea.core.errors import Cancelled
+from napari_pea.core.progress import CancelToken
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.training.settings import TrainingSettings
 

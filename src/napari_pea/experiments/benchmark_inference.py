@@ -109,7 +109,8 @@ def measure_overhead(model: Model, image: NDArray[Any], repeats: int) -> dict[st
     Returns
     -------
     dict
-        Medians ``forward_seconds`` and ``predict_seconds``, their ``ratio``, ``repeats``.
+        ``forward_seconds``, ``predict_seconds`` and the ``ratio`` of each turn, all as
+        medians over the ``repeats``.
     """
     import torch
 
@@ -139,7 +140,7 @@ def measure_overhead(model: Model, image: NDArray[Any], repeats: int) -> dict[st
     return {
         "forward_seconds": bare,
         "predict_seconds": predicted,
-        "ratio": predicted / bare,
+        "ratio": median(second / first for first, second in timed),
         "repeats": repeats,
     }
 
