@@ -116,33 +116,30 @@ def predict(
         )
     ]
     total = int(np.prod([len(spans) for spans in axes]))
-    vectors = np.zeros((network.embedding_dim, *spatial), dtype=np.float32)
-    foreground: NDArray[np.float32] | None = None
+    vectors = torch.zeros((network.embedding_dim, *spatial))
+    foreground: torch.Tensor | None = None
     network.to(device).eval()
     progress(0, total)
     for done, spans in enumerate(product(*axes), start=1):
         check_cancel(cancel)
         where = tuple(slice(span.start, span.stop) for span in spans)
         batch = torch.from_numpy(np.ascontiguousarray(padded[(slice(None), *where)]))[None]
+        inside = tuple(slice(0, size - s.start) for size, s in zip(spatial, where, strict=True))
+        target = tuple(slice(s.start, s.stop) for s in where)
+        weights = torch.from_numpy(_outer([span.weights for span in spans])[inside])
         with torch.inference_mode(), autocast(device, precision):
             output = network(_channels_last(batch.to(device)))
             # Laid out component by component before it grows to full precision: quicker.
-            embedding = output.embedding[0].contiguous().float().cpu().numpy()
-            logits = output.foreground
-            probability = (
-                None if logits is None else logits[0].float().softmax(dim=0)[1].cpu().numpy()
-            )
-        inside = tuple(slice(0, size - s.start) for size, s in zip(spatial, where, strict=True))
-        target = tuple(slice(s.start, s.stop) for s in where)
-        weights = _outer([span.weights for span in spans])[inside]
-        vectors[(slice(None), *target)] += embedding[(slice(None), *inside)] * weights
-        if probability is not None:
-            if foreground is None:
-                foreground = np.zeros(spatial, dtype=np.float32)
-            foreground[target] += probability[inside] * weights
+            embedding = output.embedding[0].contiguous().float().cpu()
+            vectors[(slice(None), *target)].addcmul_(embedding[(slice(None), *inside)], weights)
+            if output.foreground is not None:
+                probability = output.foreground[0].float().softmax(dim=0)[1].cpu()
+                if foreground is None:
+                    foreground = torch.zeros(spatial)
+                foreground[target].addcmul_(probability[inside], weights)
         progress(done, total)
-    _normalize_in_place(vectors)
-    return Embedding(vectors, foreground)
+    vectors /= torch.linalg.vector_norm(vectors, dim=0).clamp_(min=1e-12)
+    return Embedding(vectors.numpy(), None if foreground is None else foreground.numpy())
 
 
 def _tile_sides(
@@ -211,14 +208,3 @@ def _channels_last(batch: torch.Tensor) -> torch.Tensor:
     layout = {4: torch.channels_last, 5: torch.channels_last_3d}[batch.ndim]
     # `contiguous` leaves images of one channel as they are, and then every layer is slower.
     return batch.to(memory_format=layout)
-
-
-def _normalize_in_place(vectors: NDArray[np.float32]) -> None:
-    """Scale vectors of shape (D, *spatial) to unit length without a second copy."""
-    length = np.zeros(vectors.shape[1:], dtype=np.float32)
-    for component in vectors:
-        length += component * component
-    np.sqrt(length, out=length)
-    np.maximum(length, np.float32(1e-12), out=length)
-    for component in vectors:
-        component /= length
