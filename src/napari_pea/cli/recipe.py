@@ -28,8 +28,8 @@ def nuclei(
         with progress_bar("Training") as progress:
             path = train_nuclei(data, output, device=device, progress=progress, cancel=cancel)
         with progress_bar("Choosing settings") as progress:
-            trials = tune_nuclei(data, path, device=device, progress=progress, cancel=cancel)
-    typer.echo(f"{path}: {trials[0].settings.as_dict()}")
-    for group, summary in trials[0].scores.items():
+            trial = tune_nuclei(data, output, device=device, progress=progress, cancel=cancel)
+    typer.echo(f"{path}: {trial.settings.as_dict()}")
+    for group, summary in trial.scores.items():
         figures = ", ".join(f"{name} {value:.4f}" for name, value in summary.items())
         typer.echo(f"{group}: {figures}")

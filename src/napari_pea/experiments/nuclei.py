@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from skimage.morphology import remove_small_objects
 
+from napari_pea.core.networks import build_network
 from napari_pea.core.normalization import Normalization
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.settings import SegmentationSettings
@@ -15,8 +16,9 @@ from napari_pea.experiments.datasets import BBBC039_SMALLEST, Pair, bbbc039, dsb
 from napari_pea.experiments.tuning import Trial, score, tune
 from napari_pea.models.catalogue import load_model
 from napari_pea.models.metadata import DataSource, ModelMetadata
-from napari_pea.models.package import save_model
-from napari_pea.training.checkpoint import CHECKPOINT_NAME
+from napari_pea.models.model import Model
+from napari_pea.models.package import SUFFIX, save_model
+from napari_pea.training.checkpoint import CHECKPOINT_NAME, Checkpoint
 from napari_pea.training.session import LabelledImage, train_model
 from napari_pea.training.settings import (
     AugmentationSettings,
@@ -107,39 +109,48 @@ def train_nuclei(
 
 def tune_nuclei(
     data: Path,
-    path: Path,
+    run: Path,
     *,
     device: str = "auto",
     progress: Progress = ignore_progress,
     cancel: CancelToken | None = None,
-) -> list[Trial]:
-    """Choose the model's recommended settings on validation data and record its scores.
+) -> Trial:
+    """Choose version and recommended settings on validation data and record the scores.
+
+    Two versions are tried: the one that validated best while it was trained, and the last
+    one, whose learning rate had come down to 0.
 
     Parameters
     ----------
     data : Path
         See `train_nuclei`.
-    path : Path
-        The model file; it is rewritten with the settings and scores.
+    run : Path
+        The folder of a finished run; its model file is rewritten.
     device : str
         "auto", "cuda", "mps" or "cpu".
     progress : callable
-        Told the trials done and the trials in all.
+        Told the trials of a version done and its trials in all.
     cancel : CancelToken, optional
         Stops the search when set; the file then stays as it was.
 
     Returns
     -------
-    list of Trial
-        Everything that was tried; the best comes first.
+    Trial
+        The best settings and what they scored.
     """
-    model = load_model(path, device)
+    path = run / f"{MODEL.name}{SUFFIX}"
+    best = load_model(path, device)
+    last = _last_version(run, best)
     images = validation_images(data)
-    trials = tune(model, images, MODEL.recommended, progress=progress, cancel=cancel)
-    scores = score(model, images, trials[0].settings, cancel=cancel)
+    found = [
+        (tune(model, images, MODEL.recommended, progress=progress, cancel=cancel)[0], model)
+        for model in (best, last)
+    ]
+    trial, model = max(found, key=lambda pair: pair[0].value)
+    scores = score(model, images, trial.settings, cancel=cancel)
     metadata = model.metadata.model_copy(
         update={
-            "recommended": trials[0].settings,
+            "recommended": trial.settings,
             "scores": {
                 f"{group}, validation": {name: round(value, 4) for name, value in summary.items()}
                 for group, summary in scores.items()
@@ -147,7 +158,24 @@ def tune_nuclei(
         }
     )
     save_model(path, model.network, metadata)
-    return trials
+    return trial
+
+
+def _last_version(run: Path, best: Model) -> Model:
+    """Return the model as it was at the end of a run."""
+    checkpoint = Checkpoint.load(run)
+    network = build_network(MODEL.architecture, MODEL.arguments)
+    prefix = "module."
+    network.load_state_dict(
+        {
+            name.removeprefix(prefix): value
+            for name, value in checkpoint.average.items()
+            if name.startswith(prefix)
+        }
+    )
+    training = {**best.metadata.training, "best_iteration": checkpoint.iteration}
+    metadata = best.metadata.model_copy(update={"training": training})
+    return Model(network, metadata, best.device)
 
 
 def validation_images(data: Path) -> list[LabelledImage]:
