@@ -72,3 +72,15 @@ def test_others_may_read_the_file_as_any_other_new_file(tmp_path: Path) -> None:
     with atomic_write(tmp_path / "written") as temporary:
         temporary.write_text("x")
     assert stat.S_IMODE((tmp_path / "written").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_files_of_other_threads_keep_their_permissions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> int:
+        raise AssertionError("the umask holds for the whole program")
+
+    monkeypatch.setattr(os, "umask", fail)
+    with atomic_write(tmp_path / "written") as temporary:
+        temporary.write_text("x")
+    assert (tmp_path / "written").read_text() == "x"

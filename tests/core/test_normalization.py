@@ -76,3 +76,23 @@ def test_bad_values_are_named() -> None:
         Normalization("percentile", 99, 1)
     with pytest.raises(InputError, match=r"not 1\.0 to 101"):
         Normalization(upper=101)
+
+
+@pytest.mark.parametrize("kind", ["percentile", "min-max"])
+@pytest.mark.parametrize(
+    ("dtype", "scale", "shift"),
+    [
+        ("int64", 1, 2**33),
+        ("uint64", 1, 2**40),
+        ("uint32", 1, 2**31),
+        ("float64", 1e-3, 1e9),
+        ("float64", 1e300, 0.0),
+        ("float32", 4.0, -100.0),
+    ],
+)
+def test_shift_scale_and_type_of_the_intensities_do_not_matter(kind, dtype, scale, shift) -> None:
+    plain = np.random.default_rng(0).integers(0, 4096, (1, 40, 50)).astype(np.uint16)
+    other = (plain.astype(dtype) * np.array(scale, dtype) + np.array(shift, dtype)).astype(dtype)
+    np.testing.assert_allclose(
+        Normalization(kind)(other), Normalization(kind)(plain), rtol=1e-3, atol=1e-3
+    )

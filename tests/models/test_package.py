@@ -50,7 +50,15 @@ def test_weights_survive_in_half_precision(saved: Path) -> None:
         expected = original[name]
         torch.testing.assert_close(value, expected.to(value.dtype), rtol=1e-3, atol=1e-4)
         assert value.dtype in (torch.float32, torch.int64)
-    assert all(value.dtype != torch.float32 for value in load_file(saved).values())
+    stored = load_file(saved)
+    assert all(stored[name].dtype == torch.float16 for name, _ in network.named_parameters())
+
+
+def test_statistics_beyond_half_precision_survive(saved: Path) -> None:
+    network, metadata = load_network(saved)
+    network.stem.body[1].running_var.fill_(1e6)
+    again, _ = load_network(save_model(saved, network, metadata))
+    assert again.stem.body[1].running_var[0] == 1e6
 
 
 def damaged(saved: Path, change: str) -> Path:
@@ -79,6 +87,10 @@ def damaged(saved: Path, change: str) -> Path:
         weights = load_file(saved)
         weights.pop("embedding_head.bias")
         save_file(weights, saved, metadata={"napari_pea": METADATA.model_dump_json()})
+    elif change == "weights not numbers":
+        weights = load_file(saved)
+        weights["embedding_head.bias"][0] = float("nan")
+        save_file(weights, saved, metadata={"napari_pea": METADATA.model_dump_json()})
     return saved
 
 
@@ -95,6 +107,7 @@ def damaged(saved: Path, change: str) -> Path:
         "unknown architecture",
         "wrong arguments",
         "weights missing",
+        "weights not numbers",
     ],
 )
 def test_damaged_files_get_one_sentence(saved: Path, change: str) -> None:

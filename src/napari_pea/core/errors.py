@@ -13,3 +13,16 @@ class InputError(ValueError):
 
 class Cancelled(Exception):  # noqa: N818 - not an error: the user asked for it
     """The user asked a running job to stop."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python or of PyTorch says that memory has run out.
+
+    PyTorch raises a RuntimeError, and says it in other words for a processor than for a GPU.
+    """
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "allocate memory" in text
+    )

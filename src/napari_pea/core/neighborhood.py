@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 Offset: TypeAlias = tuple[int, ...]
 
 DEFAULT_RANGES: tuple[int, ...] = (1, 3, 5, 9, 27)
-#: The ranges that a slider for the longest range steps through.
-RANGE_LADDER: tuple[int, ...] = (1, 3, 5, 7, 9, 11, 15, 19, 27, 35, 45, 55)
 #: Number of axes along which an offset of each connectivity may differ from zero.
 CONNECTIVITIES: dict[int, dict[int, int]] = {2: {4: 1, 8: 2}, 3: {6: 1, 18: 2, 26: 3}}
 

@@ -55,14 +55,19 @@ class Normalization:
         array of float32, shape (C, *spatial)
             A channel without contrast becomes 0.
         """
+        # Numbers that single precision cannot tell apart are subtracted as doubles.
+        exact = (image.dtype.kind == "f" and image.dtype.itemsize <= 4) or image.dtype.itemsize <= 2
         result = np.empty(image.shape, dtype=np.float32)
         for source, target in zip(image, result, strict=True):
             low, high = self._limits(source)
-            np.subtract(source, low, out=target, dtype=np.float32, casting="unsafe")
-            if high > low:
+            span = high / 2 - low / 2  # half of it, because the whole might overflow
+            if span <= 0:
+                target.fill(0.0)
+            elif exact:
+                np.subtract(source, low, out=target, dtype=np.float32, casting="unsafe")
                 target /= np.float32(high - low)
             else:
-                target.fill(0.0)
+                target[...] = (source / 2.0 - low / 2.0) / span
         return result
 
     def _limits(self, channel: NDArray[np.generic]) -> tuple[float, float]:
@@ -71,7 +76,7 @@ class Normalization:
             return float(channel.min()), float(channel.max())
         step = max(1, round((channel.size / SAMPLE_SIZE) ** (1 / channel.ndim)))
         sample = channel[(slice(None, None, step),) * channel.ndim]
-        low, high = np.percentile(sample.astype(np.float32), (self.lower, self.upper))
+        low, high = np.percentile(sample.astype(np.float64), (self.lower, self.upper))
         if high <= low:
             low, high = float(channel.min()), float(channel.max())
         return float(low), float(high)

@@ -78,7 +78,7 @@ def tune(
     model: Model,
     images: Sequence[LabelledImage],
     start: SegmentationSettings,
-    choices: Mapping[str, Sequence[Any]] = CHOICES,
+    choices: Mapping[str, Sequence[Any]] | None = None,
     *,
     progress: Progress = ignore_progress,
     cancel: CancelToken | None = None,
@@ -93,8 +93,9 @@ def tune(
         Validation data.
     start : SegmentationSettings
         Where the search starts.
-    choices : mapping
-        The values to try for each setting, in the order in which settings are tried.
+    choices : mapping, optional
+        The values to try for each setting, in the order in which settings are tried; by
+        default `CHOICES`.
     progress : callable
         Told the trials done and the trials in all.
     cancel : CancelToken, optional
@@ -105,12 +106,13 @@ def tune(
     list of Trial
         Every trial, the one with the highest `value` first.
     """
+    tried_values = CHOICES if choices is None else choices
     segmenters = [Segmenter(model, item.image) for item in images]
     best = start
     done: dict[SegmentationSettings, Trial] = {}
-    total = sum(len(values) for values in choices.values())
+    total = sum(len(values) for values in tried_values.values())
     tried = 0
-    for name, values in choices.items():
+    for name, values in tried_values.items():
         for value in values:
             settings = best.updated(**{name: value})
             if settings not in done:

@@ -49,8 +49,10 @@ def save_model(path: Path, network: EmbeddingNetwork, metadata: ModelMetadata) -
 
     if not path.name.endswith(SUFFIX):
         path = path.with_name(path.name + SUFFIX)
+    # The statistics of batch norm may exceed what half precision holds, and are few.
+    learned = {name for name, _ in network.named_parameters()}
     weights = {
-        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        name: (value.half() if name in learned else value).contiguous().cpu()
         for name, value in network.state_dict().items()
     }
     try:
@@ -110,8 +112,11 @@ def load_network(path: Path) -> tuple[EmbeddingNetwork, ModelMetadata]:
         with safe_open(path, framework="pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         network.load_state_dict(weights)
+        finite = all(bool(value.isfinite().all()) for value in weights.values())
     except (SafetensorError, OSError, RuntimeError) as error:
         raise InputError(
             f"The weights in {path} are damaged or do not fit its architecture: get it again."
         ) from error
+    if not finite:
+        raise InputError(f"The weights in {path} hold values that are no numbers: get it again.")
     return network.float().eval(), metadata
