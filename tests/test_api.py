@@ -11,7 +11,8 @@ import napari_pea
 from napari_pea import InputError, Neighborhood, list_models, load_model, segment, train
 from napari_pea.core.errors import Cancelled
 from napari_pea.core.progress import CancelToken
-from napari_pea.models.metadata import ModelMetadata
+from napari_pea.core.settings import SegmentationSettings
+from napari_pea.models.metadata import DataSource, ModelMetadata
 from napari_pea.training.settings import TrainingSettings
 
 TINY = ModelMetadata(name="discs", architecture="resunet2d", arguments={"widths": [4, 4, 8, 8, 8]})
@@ -85,7 +86,89 @@ def test_training_goes_on_from_a_model(run: Path, tmp_path: Path) -> None:
         [image], [labels], start, folder=tmp_path, name="more", iterations=2, batch_size=1, crop=64
     )
     assert model.metadata.parent == "discs"
-    assert model.metadata.arguments == TINY.arguments
+    assert model.metadata.arguments == {**TINY.arguments, "in_channels": 1}
+
+
+def test_a_new_model_takes_over_what_is_known_of_its_start(tmp_path: Path) -> None:
+    image, labels = discs(0)
+    parent = TINY.model_copy(
+        update={
+            "recommended": SegmentationSettings(ranges=(1, 4), min_size=7),
+            "data": (DataSource(name="stars"),),
+            "licence": "CC0",
+        }
+    )
+    few = {"iterations": 1, "batch_size": 1, "crop": 32}
+    first = train([image], [labels], folder=tmp_path / "a", model=parent, ranges=(1, 4), **few)
+    assert first.metadata.training_ranges == (1, 4)
+    start = tmp_path / "a" / "discs.pea.safetensors"
+    child = train([image], [labels], start, folder=tmp_path / "b", name="child", **few).metadata
+    for name in ("recommended", "data", "licence", "training_ranges"):
+        assert getattr(child, name) == getattr(first.metadata, name)
+    said = ModelMetadata(name="said", architecture="resunet2d", licence="MIT")
+    other = train(
+        [image], [labels], start, folder=tmp_path / "c", model=said, ranges=(1, 2), **few
+    ).metadata
+    assert (other.licence, other.training_ranges) == ("MIT", (1, 2))
+
+
+def test_from_nothing_the_trained_ranges_are_recommended(tmp_path: Path) -> None:
+    image, labels = discs(0)
+    model = train(
+        [image], [labels], folder=tmp_path, model=TINY, settings=QUICK, iterations=1, ranges=[1, 2]
+    )
+    assert model.metadata.recommended.ranges == (1, 2)
+
+
+def test_images_with_channels_are_trained_and_segmented(tmp_path: Path) -> None:
+    image, labels = discs(0)
+    pair = np.stack([image, image[::-1]])
+    model = train(
+        [pair],
+        [labels],
+        folder=tmp_path,
+        model=TINY,
+        settings=QUICK,
+        iterations=1,
+        channel_axis=0,
+        validation=([pair], [labels]),
+    )
+    assert model.network.in_channels == 2
+    assert model.metadata.arguments["in_channels"] == 2
+    assert segment(pair, model, channel_axis=0).labels.shape == labels.shape
+
+
+@pytest.mark.parametrize(("axis", "channels"), [(None, 1), (-1, 3)])
+def test_colours_are_kept_only_if_asked_for(
+    tmp_path: Path, axis: int | None, channels: int
+) -> None:
+    image, labels = discs(0)
+    colours = np.stack([image, image // 2, image], axis=-1)
+    model = train(
+        [colours],
+        [labels],
+        folder=tmp_path,
+        model=TINY,
+        settings=QUICK,
+        iterations=1,
+        channel_axis=axis,
+    )
+    assert model.network.in_channels == channels
+
+
+def test_lists_and_large_ids_can_be_trained_on(tmp_path: Path) -> None:
+    image, labels = discs(0)
+    # Multiples of 2^32 are 0 in 32 bits.
+    large = labels.astype(np.int64) * 2**32
+    model = train(
+        [image.tolist()],
+        [large.tolist()],
+        folder=tmp_path,
+        model=TINY,
+        settings=QUICK,
+        iterations=1,
+    )
+    assert model.metadata.object_diameter == pytest.approx(22, abs=1.5)
 
 
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(run: Path, tmp_path: Path) -> None:
@@ -129,12 +212,67 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(run: Path, tmp_path: 
         ([], [], "no training images"),
         ([np.ones((80, 96))], [discs(0)[1]], "image 1: The image is constant"),
         ([discs(0)[0]], [np.ones((80, 96))], "whole numbers"),
+        ([discs(0)[0]], [-discs(0)[1].astype(int)], "image 1: Labels cannot be negative"),
+        ([[[1, 2], [3]]], [discs(0)[1]], "image 1: An image needs rows of the same length"),
     ],
 )
 def test_unusable_training_data_get_one_sentence(images, labels, sentence, tmp_path) -> None:
     with pytest.raises(InputError, match=sentence):
         train(images, labels, folder=tmp_path, model=TINY, settings=QUICK)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"iteration": 5}, "no setting 'iteration'; the settings are iterations, .*cross_weight"),
+        ({"iterations": "many"}, "iterations must be a whole number, not 'many'"),
+        ({"iterations": True}, "iterations must be a whole number, not True"),
+        ({"learning_rate": None}, "learning_rate must be a number, not None"),
+        ({"cross_weight": "0"}, "cross_weight must be a number, not '0'"),
+        ({"detach_cross": 2}, "detach_cross must be True or False, not 2"),
+        ({"ranges": 3}, "ranges must be a list of whole numbers"),
+        ({"objective": {}}, "objective must be ObjectiveSettings"),
+        ({"channel_axis": 5}, "there is no axis 5|has 3 axes"),
+        ({"name": "a/b"}, "cannot be called 'a/b'"),
+        ({"name": " "}, "cannot be called ' '"),
+    ],
+)
+def test_unusable_arguments_get_one_sentence(tmp_path: Path, changes, sentence: str) -> None:
+    image, labels = discs(0)
+    with pytest.raises(InputError, match=sentence):
+        train([image], [labels], folder=tmp_path, **changes)
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_of_the_objective_are_put_in_their_place() -> None:
+    settings = QUICK.updated(cross_weight=0, crop=np.int64(32))
+    assert settings.objective == replace(QUICK.objective, cross_weight=0.0)
+    assert (type(settings.crop), settings.crop) == (int, 32)
+    assert settings.seed == QUICK.seed
+
+
+@pytest.mark.parametrize(
+    ("folder", "sentence"),
+    [("file", "is a file: choose a folder"), ("file/run", "cannot be written to")],
+)
+def test_a_folder_that_cannot_be_used_is_told_before_training(
+    tmp_path: Path, folder: str, sentence: str
+) -> None:
+    (tmp_path / "file").write_text("precious")
+    image, labels = discs(0)
+    done = []
+    with pytest.raises(InputError, match=sentence):
+        train(
+            [image],
+            [labels],
+            folder=tmp_path / folder,
+            model=TINY,
+            settings=QUICK,
+            progress=lambda *step: done.append(step),
+        )
+    assert not done
+    assert (tmp_path / "file").read_text() == "precious"
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:

@@ -15,18 +15,22 @@ if TYPE_CHECKING:
     from napari_pea.core.metrics import evaluate
     from napari_pea.core.mutex import mutex_watershed
     from napari_pea.core.neighborhood import Neighborhood
+    from napari_pea.core.predict import Embedding
     from napari_pea.core.segmenter import Segmentation, Segmenter
     from napari_pea.core.settings import SegmentationSettings
     from napari_pea.models.catalogue import list_models, load_model
     from napari_pea.models.model import Model
+    from napari_pea.training.settings import TrainingSettings
 
 __all__ = [
+    "Embedding",
     "InputError",
     "Model",
     "Neighborhood",
     "Segmentation",
     "SegmentationSettings",
     "Segmenter",
+    "TrainingSettings",
     "evaluate",
     "list_models",
     "load_model",
@@ -36,12 +40,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Embedding": "core.predict",
     "InputError": "core.errors",
     "Model": "models.model",
     "Neighborhood": "core.neighborhood",
     "Segmentation": "core.segmenter",
     "SegmentationSettings": "core.settings",
     "Segmenter": "core.segmenter",
+    "TrainingSettings": "training.settings",
     "evaluate": "core.metrics",
     "list_models": "models.catalogue",
     "load_model": "models.catalogue",

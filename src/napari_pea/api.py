@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -16,7 +15,9 @@ from napari_pea.core.segmenter import Segmentation, Segmenter
 from napari_pea.models.catalogue import load_model
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.model import Model
-from napari_pea.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from napari_pea.training.settings import TrainingSettings
 
 
 def segment(
@@ -95,6 +96,8 @@ def train(
     validation: tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]] = ((), ()),
     settings: TrainingSettings | None = None,
     model: ModelMetadata | None = None,
+    channel: int | None = None,
+    channel_axis: int | None = None,
     resume: bool = False,
     device: str = "auto",
     progress: Progress = ignore_progress,
@@ -106,9 +109,10 @@ def train(
     Parameters
     ----------
     images, labels : sequences of arrays, shape (Y, X)
-        Raw images, and their object ids with 0 as background.
+        Raw images, which may have channels, and their object ids with 0 as background.
     start : str or Path, optional
-        A model to go on from; by default training starts from nothing.
+        A model to go on from; by default training starts from nothing. The new model takes
+        over its ranges, recommended settings, data and licence unless others are given.
     folder : str or Path
         Receives model file, checkpoint, log and curves.
     name : str
@@ -120,6 +124,9 @@ def train(
     model : ModelMetadata, optional
         Architecture, normalisation and recommended settings of the new model; `name` is
         then not used.
+    channel, channel_axis : int, optional
+        Which channel to use and which axis holds the channels; by default colour images are
+        taken as grey. Without `start` the new model takes as many channels as there are.
     resume : bool
         Go on with the run in `folder`.
     device : str
@@ -129,7 +136,8 @@ def train(
     cancel : CancelToken, optional
         Stops the run when set; it can be resumed.
     **changes
-        Single values of `TrainingSettings`, for example ``iterations=500``.
+        Single values of `TrainingSettings` and of its objective, for example
+        ``iterations=500`` or ``ranges=(1, 3, 5)``.
 
     Returns
     -------
@@ -139,9 +147,9 @@ def train(
     Raises
     ------
     InputError
-        If the data cannot be used; one sentence says why.
+        If the data or a setting cannot be used; one sentence says why.
     """
-    from napari_pea.training.session import LabelledImage, train_model
+    from napari_pea.training.session import LabelledImage, default_settings, train_model
 
     def paired(
         pictures: Sequence[NDArray[Any]], ids: Sequence[NDArray[Any]]
@@ -151,13 +159,16 @@ def train(
                 f"Every image needs its labels: got {len(pictures)} images and {len(ids)} "
                 "label images."
             )
-        return [LabelledImage(*pair) for pair in zip(pictures, ids, strict=True)]
+        return [
+            LabelledImage(*pair, channel=channel, channel_axis=channel_axis)
+            for pair in zip(pictures, ids, strict=True)
+        ]
 
     path = train_model(
         paired(images, labels),
         paired(*validation),
         model or ModelMetadata(name=name, architecture="resunet2d"),
-        replace(settings or TrainingSettings(), **changes),
+        (settings or default_settings(start)).updated(**changes),
         Path(folder),
         start=start,
         resume=resume,

@@ -25,10 +25,10 @@ def folder(tmp_path: Path, tiny_model_path: Path, monkeypatch: pytest.MonkeyPatc
     return tmp_path
 
 
-@pytest.mark.usefixtures("folder")
-def test_list_shows_good_and_damaged_models(run: Run) -> None:
+def test_list_shows_good_and_damaged_models(run: Run, folder: Path) -> None:
     result = run("models", "list")
     assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == f"Copy your own model files to {folder}."
     assert "A small untrained network." in result.stdout
     assert "broken.pea.safetensors is damaged" in result.stdout
 

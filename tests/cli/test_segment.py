@@ -205,7 +205,10 @@ def test_results_are_replaced_only_if_asked(
     out.mkdir()
     (out / "disks3.tif").write_text("mine")
     command = ["segment", disks[0], "-o", out, "-m", tiny_model_path]
-    assert "disks3.tif exists already" in fails(*command)
+    sentence = fails(*command)
+    assert "disks3.tif exists already" in sentence
+    assert "--overwrite" in sentence
+    assert "--skip-existing" in sentence
     assert [path.read_text() for path in out.iterdir()] == ["mine"]
     assert run(*command, "--overwrite").exit_code == 0
     assert read_labels(out / "disks3.tif").shape == (64, 80)
@@ -287,3 +290,47 @@ def test_interrupt_stops_cleanly(
     assert result.stderr.splitlines()[-1] == "Stopped."
     assert [path.name for path in out.iterdir()] == ["disks0.tif"]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_too_little_memory_names_the_tiles(
+    run: Run,
+    disks: tuple[Path, Path],
+    tmp_path: Path,
+    tiny_model_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(model_module, "predict", full)
+    image = disks[0] / "disks0.npy"
+    result = run("segment", image, "-o", tmp_path / "out", "-m", tiny_model_path)
+    assert result.exit_code == 1
+    assert "not enough memory; try a smaller --tile" in result.stderr
+
+
+def test_a_batch_that_was_stopped_goes_on(
+    run: Run, fails: Fails, disks: tuple[Path, Path], tmp_path: Path, tiny_model_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "disks1.tif").write_text("mine")
+    # Stopped between the table and the labels.
+    (out / "disks2.csv").write_text("half")
+    command = ["segment", disks[0], "-o", out, "-m", tiny_model_path, "--table", "--skip-existing"]
+    assert "exclude each other" in fails(*command, "--overwrite")
+    result = run(*command)
+    assert result.exit_code == 0, result.output
+    assert (out / "disks1.tif").read_text() == "mine"
+    assert not (out / "disks1.csv").exists()
+    for number in (0, 2, 3):
+        assert read_labels(out / f"disks{number}.tif").shape == (64, 80)
+        assert (out / f"disks{number}.csv").read_text() != "half"
+    skipped = [line for line in result.stdout.splitlines() if "skipped" in line]
+    assert len(skipped) == 1
+    assert "disks1.npy skipped: " in skipped[0]
+
+    report = json.loads(run(*command, "--json").stdout)
+    assert [Path(entry["skipped"]).name for entry in report["images"]] == [
+        f"disks{number}.tif" for number in range(4)
+    ]

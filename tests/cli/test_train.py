@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 
 import napari_pea
 from napari_pea.cli.train import split
@@ -102,6 +103,42 @@ def test_specks_can_be_left_out_and_a_channel_chosen(
 
 
 @pytest.mark.parametrize(
+    ("shape", "axes", "options", "channels"),
+    [
+        ((2, 48, 48), "CYX", [], 2),
+        ((2, 48, 48), "CYX", ["--channel", 1], 1),
+        ((48, 48, 3), "YXS", [], 1),
+        ((48, 48, 3), "YXS", ["--channels", "all"], 3),
+    ],
+)
+def test_channels_are_those_of_the_file(
+    run: Run,
+    tmp_path: Path,
+    shape: tuple[int, ...],
+    axes: str,
+    options: list[object],
+    channels: int,
+) -> None:
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    images.mkdir()
+    ids = np.zeros((48, 48), dtype=np.uint8)
+    ids[10:30, 10:30] = 1
+    pixels = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    tifffile.imwrite(
+        images / "a.tif",
+        pixels,
+        photometric="rgb" if axes == "YXS" else "minisblack",
+        metadata={"axes": axes},
+        ome=axes == "CYX",
+    )
+    write_labels(labels / "a.tif", ids)
+    result = run("train", images, labels, "-o", tmp_path / "run", "--hold-out", 0, *SHORT, *options)
+    assert result.exit_code == 0, result.output
+    metadata = read_metadata(tmp_path / "run" / "my-model.pea.safetensors")
+    assert metadata.arguments["in_channels"] == channels
+
+
+@pytest.mark.parametrize(
     ("options", "sentence"),
     [
         (["--optimizer", "sgd"], "adamw"),
@@ -114,6 +151,9 @@ def test_specks_can_be_left_out_and_a_channel_chosen(
         (["--widths", "1,2"], "--widths are five numbers"),
         (["--widths", "4,4,4,4,4", "--start", "nuclei"], "leave them out"),
         (["--start", "elephants"], "There is no model 'elephants'"),
+        (["--name", "a/b"], "cannot be called 'a/b'"),
+        (["--channels", "some"], "--channels is one of all, not 'some'"),
+        (["--channels", "all", "--channel", 0], "--channel and --channels cannot both be given"),
         (["--hold-out", 1], "--hold-out lies between 0 and 1"),
         (["--training", "no.txt"], "The list no.txt cannot be read"),
     ],

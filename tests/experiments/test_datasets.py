@@ -89,3 +89,12 @@ def test_colour_pictures_keep_their_channels(dsb_folder: Path) -> None:
     assert image.shape == (6, 8, 3)
     np.testing.assert_array_equal(image.ravel(), np.arange(6 * 8 * 3))
     assert labels.sum() == 6
+
+
+def test_pictures_that_cannot_be_read_are_named(bbbc_folder: Path) -> None:
+    (bbbc_folder / "images" / "A02.png").unlink()
+    with pytest.raises(InputError, match=r"There is no file .*A02\.png"):
+        next(read_pairs(bbbc039(bbbc_folder, "training")))
+    (bbbc_folder / "labels" / "B01.png").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"B01\.png is damaged"):
+        next(read_pairs(bbbc039(bbbc_folder, "validation")))

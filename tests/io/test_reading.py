@@ -184,6 +184,14 @@ def test_files_that_were_cut_off_are_named(
         read_image(path)
 
 
+@pytest.mark.parametrize("array", [np.array(5), np.arange(30)])
+def test_numbers_and_lines_are_no_images(tmp_path: Path, array: np.ndarray) -> None:
+    np.save(tmp_path / "image.npy", array)
+    for read in (read_image, read_labels):
+        with pytest.raises(InputError, match=r"image.npy holds an array of shape .*rows and col"):
+            read(tmp_path / "image.npy")
+
+
 def test_missing_and_unknown_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"There is no file .*image.tif"):
         read_image(tmp_path / "image.tif")

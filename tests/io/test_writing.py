@@ -118,6 +118,26 @@ def test_table_is_plain_csv(tmp_path: Path) -> None:
     assert (tmp_path / "table.csv").read_text() == "label,area\n1,30\n2,40\n"
 
 
+def test_a_store_whose_successor_cannot_take_its_place_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "labels.zarr"
+    old = np.ones((8, 8), dtype=int)
+    write_labels(path, old)
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if target == path and self.name == path.name:
+            raise PermissionError(13, "Permission denied")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(InputError, match=r"labels.zarr could not be saved: Permission denied"):
+        write_labels(path, LABELS)
+    np.testing.assert_array_equal(read_labels(path), old)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(InputError, match="could not be saved"):

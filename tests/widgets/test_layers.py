@@ -69,6 +69,7 @@ CHANGES = {
     "pixels written": lambda layer: layer.data.__setitem__((3, 3), 7),
     "other data": lambda layer: setattr(layer, "data", layer.data + 1),
     "renamed": lambda layer: setattr(layer, "name", "my best"),
+    "value changed": lambda layer: layer.features.__setitem__("area", [1, 1, 9]),
     "column added": lambda layer: setattr(layer, "features", layer.features.assign(kind="a")),
 }
 

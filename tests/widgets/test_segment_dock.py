@@ -19,7 +19,9 @@ from scipy.ndimage import label
 from napari_pea.core.affinity import unit_vectors
 from napari_pea.core.image import prepare_image
 from napari_pea.core.predict import DEFAULT_TILE, Embedding
+from napari_pea.core.settings import SegmentationSettings
 from napari_pea.models.model import Model
+from napari_pea.models.package import load_network, read_metadata, save_model
 
 OpenDock = Callable[..., Any]
 PATIENCE = 60_000
@@ -316,6 +318,7 @@ def test_models_that_cannot_be_used(
     combo.hidePopup()
     assert [combo.itemText(i) for i in range(combo.count())] == ["broken", "fleeting"]
     assert combo.currentText() == "fleeting"
+    assert f"Copy your own model files to {tmp_path}." in combo.toolTip()
     item = combo.model().item(0)
     assert not item.isEnabled()
     assert "damaged" in item.toolTip()
@@ -328,6 +331,37 @@ def test_models_that_cannot_be_used(
     combo.refresh()
     assert not hand.dock.segment_button.isEnabled()
     assert str(tmp_path) in combo.toolTip()
+
+
+def test_a_model_whose_settings_do_not_fit(
+    open_dock: OpenDock,
+    image: np.ndarray,
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NAPARI_PEA_MODELS", str(tmp_path))
+    path = models / "tiny.pea.safetensors"
+    (tmp_path / "tiny.pea.safetensors").write_bytes(path.read_bytes())
+    metadata = read_metadata(path).model_copy(
+        update={"recommended": SegmentationSettings(connectivity=26)}
+    )
+    save_model(tmp_path / "deep", load_network(path)[0], metadata)
+    hand = open_dock()
+    hand.viewer.add_image(image, name="cells")
+    combo = hand.dock.model_combo
+    assert combo.currentText() == "deep"
+    assert "Connectivity 26 does not exist in 2D" in hand.status
+    assert not hand.dock.segment_button.isEnabled()
+    combo.setCurrentText("tiny")
+    assert "Connectivity" not in hand.status
+    hand.segment()
+    assert "cells labels" in hand.names
+    assert hand.dock.affinity_button.isEnabled()
+    combo.setCurrentText("deep")
+    assert "'deep' recommends" in hand.status
+    # There is no offset to show.
+    assert not hand.dock.affinity_button.isEnabled()
 
 
 def test_two_viewers_do_not_know_of_each_other(

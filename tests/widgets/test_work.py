@@ -67,8 +67,12 @@ def test_cancelling_is_heeded_at_every_step(request_: SegmentRequest, last: str)
 
 @pytest.mark.parametrize(
     "error",
-    [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB.")],
-    ids=["memory", "device"],
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+    ids=["memory", "device", "processor"],
 )
 def test_too_little_memory_gets_one_sentence(
     request_: SegmentRequest, monkeypatch: pytest.MonkeyPatch, error: Exception

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from napari_pea.core.errors import Cancelled, InputError
+from napari_pea.core.errors import Cancelled, InputError, is_out_of_memory
 from napari_pea.core.progress import CancelToken, Progress
 
 #: Exit codes: some images failed; nothing was done; stopped by the user.
@@ -73,13 +73,10 @@ def readable_errors() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        _stop("There is not enough memory: try a smaller --tile or image.", WRONG_INPUT)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of Python or of PyTorch says that memory has run out."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text
+        _stop(
+            "There is not enough memory: close other programs, or make images or batches smaller.",
+            WRONG_INPUT,
+        )
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def list_all(
         )
         return
     if not entries:
-        typer.echo(f"No model was found; put model files into {user_folder()}.")
+        typer.echo(f"No model was found; copy your own model files to {user_folder()}.")
         return
     rows = [
         (
@@ -45,6 +45,7 @@ def list_all(
         for entry in entries
     ]
     print_table(rows, ["name", "source", "description"])
+    typer.echo(f"Copy your own model files to {user_folder()}.")
 
 
 @app.command()

@@ -14,13 +14,12 @@ from napari_pea.cli.console import (
     SOME_FAILED,
     cancel_on_interrupt,
     given,
-    is_out_of_memory,
     print_error,
     print_json,
     progress_bar,
     whole_numbers,
 )
-from napari_pea.core.errors import InputError
+from napari_pea.core.errors import InputError, is_out_of_memory
 from napari_pea.core.progress import CancelToken, Progress
 
 if TYPE_CHECKING:
@@ -30,11 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One image and where its results go."""
+    """One image and where its results go; it is skipped if they are there already."""
 
     image: Path
     labels: Path
     table: Path | None
+    skip: bool = False
 
 
 def segment(
@@ -88,6 +88,13 @@ def segment(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that exist already.")
     ] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing",
+            help="Skip images whose labels exist already, to go on with what was stopped.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Segment images and write their labels.
@@ -105,7 +112,13 @@ def segment(
     )
     from napari_pea.io import image_files
 
-    jobs = plan(image_files(images), output, table=table, overwrite=overwrite)
+    jobs = plan(
+        image_files(images),
+        output,
+        table=table,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+    )
     from napari_pea.models.catalogue import load_model
 
     loaded = load_model(model, device)
@@ -117,6 +130,11 @@ def segment(
     with cancel_on_interrupt() as cancel:
         for number, job in enumerate(jobs, start=1):
             cancel.check()
+            if job.skip:
+                reports.append({"image": str(job.image), "skipped": str(job.labels)})
+                if not as_json:
+                    typer.echo(f"{job.image} skipped: {job.labels} exists already")
+                continue
             with progress_bar(f"{job.image.name} ({number}/{len(jobs)})") as progress:
                 report = _run(
                     job,
@@ -143,9 +161,17 @@ def segment(
 
 
 def plan(
-    images: Sequence[Path], folder: Path, *, table: bool = False, overwrite: bool = False
+    images: Sequence[Path],
+    folder: Path,
+    *,
+    table: bool = False,
+    overwrite: bool = False,
+    skip_existing: bool = False,
 ) -> list[Job]:
     """Return where the results of each image go, before any work is done.
+
+    Labels are written last, so with `skip_existing` they tell that an image is done; a
+    table without labels is what is left of an image that was stopped.
 
     Raises
     ------
@@ -153,6 +179,8 @@ def plan(
         If two results would have the same name, one exists already, or one would replace
         an image.
     """
+    if overwrite and skip_existing:
+        raise InputError("--overwrite and --skip-existing exclude each other: give one of them.")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: results go to a folder.")
     jobs: dict[str, Job] = {}
@@ -164,16 +192,23 @@ def plan(
                 f"{jobs[stem].image} and {image} would both become {stem}.tif: segment them "
                 "into different folders."
             )
-        job = Job(image, folder / f"{stem}.tif", folder / f"{stem}.csv" if table else None)
+        labels = folder / f"{stem}.tif"
+        job = Job(
+            image,
+            labels,
+            folder / f"{stem}.csv" if table else None,
+            skip=skip_existing and labels.exists(),
+        )
         if job.labels.resolve() in inputs:
             raise InputError(
                 f"The result {job.labels} would replace an image that is to be segmented: "
                 "choose another folder."
             )
         for path in (job.labels, job.table):
-            if path is not None and path.exists() and not overwrite:
+            if path is not None and path.exists() and not (overwrite or skip_existing):
                 raise InputError(
-                    f"{path} exists already: choose another folder, or replace it with --overwrite."
+                    f"{path} exists already: choose another folder, replace what is there with "
+                    "--overwrite, or go on with the rest with --skip-existing."
                 )
         jobs[stem] = job
     return list(jobs.values())
@@ -206,9 +241,9 @@ def _run(
         result = segmenter.segment(settings, progress=progress, cancel=cancel)
         size = image.pixel_size
         fits = size is not None and len(size) == result.labels.ndim
-        write_labels(job.labels, result.labels, pixel_size=size if fits else None)
         if job.table is not None:
             write_table(job.table, result.table)
+        write_labels(job.labels, result.labels, pixel_size=size if fits else None)
     except InputError as error:
         return {"image": str(job.image), "error": f"{job.image}: {error}"}
     except (MemoryError, RuntimeError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -28,6 +28,25 @@ if TYPE_CHECKING:
     from napari_pea.training.settings import TrainingSettings
 
 Pairs = list[tuple[Path, Path]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images and labels are read.
+
+    Attributes
+    ----------
+    smallest : int
+        Labelled objects with fewer pixels become background.
+    channel : int, optional
+        Use this channel only.
+    colours : bool
+        Whether the colours of colour images are kept.
+    """
+
+    smallest: int = 0
+    channel: int | None = None
+    colours: bool = False
 
 
 def train(
@@ -58,6 +77,10 @@ def train(
     ] = 0,
     channel: Annotated[
         int | None, typer.Option(help="Channel to train on, counted from 0.")
+    ] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(help="all: train on the colours of colour images; by default on grey."),
     ] = None,
     widths: Annotated[
         str | None, typer.Option(help="Feature channels at 1/1 to 1/16, such as 16,32,64,128,256.")
@@ -95,16 +118,19 @@ def train(
     Ctrl-C saves a checkpoint; the same command with --resume goes on from there.
     """
     from napari_pea.core.device import Precision
+    from napari_pea.training.session import default_settings
 
     one_of(precision, get_args(Precision), "--precision")
-    settings = _settings(
-        given(
+    one_of(channels, ["all"], "--channels")
+    if channel is not None and channels is not None:
+        raise InputError("--channel and --channels cannot both be given: leave one of them out.")
+    model = _model(name, start, whole_numbers(widths, "--widths"))
+    settings = default_settings(start).updated(
+        **given(
             ranges=whole_numbers(ranges, "--ranges"),
             cross_weight=cross_weight,
             pyramid_weight=pyramid_weight,
             foreground_weight=foreground_weight,
-        ),
-        given(
             iterations=iterations,
             batch_size=batch_size,
             crop=crop,
@@ -114,17 +140,15 @@ def train(
             validate_every=validate_every,
             checkpoint_every=checkpoint_every,
             seed=seed,
-        ),
+        )
     )
     shown, held_out = split(find_pairs(images, labels), training, validation, hold_out)
-    model = _model(name, start, whole_numbers(widths, "--widths"), settings)
     started = time.perf_counter()
     with cancel_on_interrupt() as cancel:
         path = _run(
             shown,
             held_out,
-            channel,
-            smallest,
+            Reading(smallest, channel, colours=channels == "all"),
             model,
             settings,
             output,
@@ -212,47 +236,21 @@ def _listed(path: Path, pairs: Pairs) -> Pairs:
     return [known[name] for name in dict.fromkeys(wanted)]
 
 
-def _settings(objective: dict[str, Any], run: dict[str, Any]) -> TrainingSettings:
-    """Return the defaults of a run with what was given."""
-    from napari_pea.training.settings import TrainingSettings
-
-    settings = TrainingSettings(**run)
-    return replace(settings, objective=replace(settings.objective, **objective))
-
-
-def _model(
-    name: str, start: str | None, widths: tuple[int, ...] | None, settings: TrainingSettings
-) -> ModelMetadata:
-    """Return what is known about the new model before it is trained."""
-    from napari_pea.models.catalogue import find_model
+def _model(name: str, start: str | None, widths: tuple[int, ...] | None) -> ModelMetadata:
+    """Return what is said about the new model before it is trained."""
     from napari_pea.models.metadata import ModelMetadata
-    from napari_pea.models.package import read_metadata
 
-    if start is not None:
-        if widths is not None:
-            raise InputError("--widths are those of the model to go on from: leave them out.")
-        return ModelMetadata(
-            name=name,
-            architecture="resunet2d",
-            recommended=read_metadata(find_model(start)).recommended,
-        )
+    if start is not None and widths is not None:
+        raise InputError("--widths are those of the model to go on from: leave them out.")
     if widths is not None and (len(widths) != 5 or min(widths) < 1):
         raise InputError(f"--widths are five numbers of at least 1, not {widths}.")
-    return ModelMetadata(
-        name=name,
-        architecture="resunet2d",
-        arguments=given(widths=widths),
-        recommended=ModelMetadata.model_fields["recommended"].default.updated(
-            ranges=settings.objective.ranges
-        ),
-    )
+    return ModelMetadata(name=name, architecture="resunet2d", arguments=given(widths=widths))
 
 
 def _run(
     shown: Pairs,
     held_out: Pairs,
-    channel: int | None,
-    smallest: int,
+    reading: Reading,
     model: ModelMetadata,
     settings: TrainingSettings,
     folder: Path,
@@ -266,7 +264,7 @@ def _run(
 
     try:
         with progress_bar("Reading") as progress:
-            data = _read(shown + held_out, channel, smallest, progress, cancel)
+            data = _read(shown + held_out, reading, progress, cancel)
         with progress_bar("Training") as progress:
             return train_model(
                 data[: len(shown)],
@@ -292,15 +290,11 @@ def _run(
 
 def _read(
     pairs: Sequence[tuple[Path, Path]],
-    channel: int | None,
-    smallest: int,
+    reading: Reading,
     progress: Progress,
     cancel: CancelToken,
 ) -> list[LabelledImage]:
     """Read images and labels."""
-    import numpy as np
-
-    from napari_pea.core.image import prepare_image
     from napari_pea.core.refine import remove_small
     from napari_pea.io import read_image, read_labels
     from napari_pea.training.session import LabelledImage
@@ -310,14 +304,13 @@ def _read(
         cancel.check()
         image = read_image(path).squeezed()
         array, axis = image.array, image.channel_axis
-        if channel is not None:
-            try:
-                array = prepare_image(array, 1, 2, channel=channel, channel_axis=axis)[0]
-            except InputError as error:
-                raise InputError(f"{path.name}: {error}") from error
-        elif axis is not None:
-            array = np.moveaxis(array, axis, -1)
-        labels = remove_small(read_labels(labels_path), smallest)
-        items.append(LabelledImage(array, labels, path.name))
+        has_colours = array.ndim == 3 and array.shape[-1] in (3, 4) and axis in (None, 2)
+        if has_colours and reading.channel is None:
+            # Without an axis colours become grey; how transparent they are never matters.
+            array, axis = array[..., :3], -1 if reading.colours else None
+        labels = remove_small(read_labels(labels_path), reading.smallest)
+        items.append(
+            LabelledImage(array, labels, path.name, channel=reading.channel, channel_axis=axis)
+        )
         progress(done, len(pairs))
     return items

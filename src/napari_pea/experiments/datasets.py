@@ -79,8 +79,14 @@ def dsb2018(folder: Path, split: str, kinds: Sequence[str] = ("fluo",)) -> list[
 
 
 def read_pairs(pairs: Sequence[Pair]) -> Iterator[tuple[NDArray[np.generic], NDArray[np.int32]]]:
-    """Yield image and labels of each pair, as they are stored."""
-    from skimage.io import imread
+    """Yield image and labels of each pair, as they are stored.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or cannot be read.
+    """
+    from napari_pea.io import read_image, read_labels
 
     for pair in pairs:
-        yield imread(pair.image), imread(pair.labels).astype(np.int32)
+        yield read_image(pair.image).array, read_labels(pair.labels).astype(np.int32)

@@ -135,13 +135,18 @@ def _guarded(reader: Callable[[Path], ImageData], path: Path) -> ImageData:
     if not path.exists():
         raise InputError(f"There is no file {path}.")
     try:
-        return reader(path)
+        image = reader(path)
     except (InputError, MemoryError):
         raise
     except PermissionError as error:
         raise InputError(f"The file {path} cannot be opened: permission denied.") from error
     except Exception as error:  # decoders raise all sorts of errors on damaged bytes
         raise InputError(f"The file {path} is damaged or not what its name says.") from error
+    if image.array.ndim < 2:
+        raise InputError(
+            f"{path} holds an array of shape {image.array.shape}: an image has rows and columns."
+        )
+    return image
 
 
 def _read_tiff(path: Path) -> ImageData:

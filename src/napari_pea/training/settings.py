@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import dataclass, field, fields, replace
+from numbers import Integral, Real
+from typing import Any, Literal, get_args
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Neighborhood, whole_numbers
 
 OptimizerName = Literal["adamw", "paper"]
 ScheduleName = Literal["one-cycle", "constant"]
+
+
+def _check_types(settings: Any) -> None:
+    """Make sure that numbers are numbers, and make plain ones of those of numpy."""
+    for known in fields(settings):
+        value = getattr(settings, known.name)
+        if known.type == "bool":
+            fits, wanted = isinstance(value, bool), "True or False"
+        elif known.type == "int":
+            fits, wanted = isinstance(value, Integral), "a whole number"
+        elif known.type == "float":
+            fits, wanted = isinstance(value, Real), "a number"
+        else:
+            continue
+        if not fits or (isinstance(value, bool) and known.type != "bool"):
+            raise InputError(f"{known.name} must be {wanted}, not {value!r}.")
+        if known.type != "bool":
+            # Checkpoints and model files hold plain numbers only.
+            plain = int(value) if isinstance(value, Integral) else float(value)
+            object.__setattr__(settings, known.name, plain)
 
 
 @dataclass(frozen=True)
@@ -47,6 +68,10 @@ class ObjectiveSettings:
     detach_cross: bool = True
 
     def __post_init__(self) -> None:
+        _check_types(self)
+        # Wrong ranges are to be told now, not when training begins.
+        for name, what in (("ranges", "range"), ("pyramid_ranges", "number of pyramid ranges")):
+            object.__setattr__(self, name, whole_numbers(getattr(self, name), what))
         for name in ("self_weight", "cross_weight", "pyramid_weight", "foreground_weight"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} cannot be negative: {getattr(self, name)}.")
@@ -55,8 +80,6 @@ class ObjectiveSettings:
                 "pyramid_ranges needs one number for each of 1/2, 1/4, 1/8 and 1/16 of the "
                 f"size, not {len(self.pyramid_ranges)} numbers."
             )
-        # Wrong ranges are to be told now, not when training begins.
-        whole_numbers(self.pyramid_ranges, "number of pyramid ranges")
         _ = self.neighborhood
 
     @property
@@ -111,7 +134,13 @@ class AugmentationSettings:
     noise: float = 0.06
 
     def __post_init__(self) -> None:
-        if not 0 < self.scale[0] <= self.scale[1]:
+        _check_types(self)
+        try:
+            smallest, largest = self.scale
+            fits = 0 < smallest <= largest
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
             raise InputError(
                 f"scale is a smallest and a largest magnification above 0, not {self.scale}."
             )
@@ -162,6 +191,13 @@ class TrainingSettings:
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
     def __post_init__(self) -> None:
+        _check_types(self)
+        for name, kind in (
+            ("objective", ObjectiveSettings),
+            ("augmentation", AugmentationSettings),
+        ):
+            if not isinstance(getattr(self, name), kind):
+                raise InputError(f"{name} must be {kind.__name__}, not {getattr(self, name)!r}.")
         for name in ("iterations", "batch_size", "crop", "validate_every", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}.")
@@ -183,3 +219,22 @@ class TrainingSettings:
                     f"The {name} {getattr(self, name)!r} is not known: use "
                     f"{' or '.join(get_args(known))}."
                 )
+
+    def updated(self, **changes: Any) -> TrainingSettings:
+        """Return settings with some values changed, those of the objective included.
+
+        Raises
+        ------
+        InputError
+            If a setting does not exist or a value makes no sense.
+        """
+        own = [known.name for known in fields(self)]
+        terms = [known.name for known in fields(ObjectiveSettings)]
+        for name in changes:
+            if name not in own and name not in terms:
+                raise InputError(
+                    f"There is no setting {name!r}; the settings are {', '.join(own + terms)}."
+                )
+        settings = replace(self, **{name: changes[name] for name in own if name in changes})
+        objective = {name: changes[name] for name in terms if name in changes}
+        return replace(settings, objective=replace(settings.objective, **objective))

@@ -124,7 +124,7 @@ class ModelCombo(WideCombo):
         if entry is None:
             self.setToolTip(f"There is no model yet: put model files into {user_folder()}.")
         else:
-            self.setToolTip(_description(entry))
+            self.setToolTip(f"{_description(entry)} Copy your own model files to {user_folder()}.")
 
 
 def _description(entry: ModelEntry) -> str:

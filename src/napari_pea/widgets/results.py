@@ -33,7 +33,7 @@ class ResultLayer:
     """A layer that holds a result.
 
     It is the user's own, and never written to again, once it was painted on, renamed,
-    given other data or other columns in its table.
+    given other data or another table.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class ResultLayer:
     def __init__(self, layer: Layer, print_: Hashable = None) -> None:
         self._layer = ref(layer)
         self._name = layer.name
-        self._columns = self._table_columns()
+        self._table_print = self._print_of_table()
         self._print = print_
         self._painted = False
         if hasattr(layer.events, "paint"):
@@ -72,17 +72,22 @@ class ResultLayer:
             and layer in layers
             and not self._painted
             and layer.name == self._name
-            and self._table_columns() == self._columns
+            and self._print_of_table() == self._table_print
         )
 
     def was_replaced(self, print_: Hashable) -> None:
         """Take note of new data and a new table."""
         self._print = print_
-        self._columns = self._table_columns()
+        self._table_print = self._print_of_table()
 
-    def _table_columns(self) -> list[str]:
-        layer = self._layer()
-        return [] if layer is None else list(getattr(layer, "features", ()))
+    def _print_of_table(self) -> Hashable:
+        """Return a value that changes when a column or a value of the table does."""
+        from pandas.util import hash_pandas_object
+
+        table = getattr(self._layer(), "features", None)
+        if table is None or table.columns.empty:
+            return None
+        return tuple(table.columns), fingerprint(hash_pandas_object(table).to_numpy())
 
     def _on_paint(self, event: Any) -> None:
         self._painted = True

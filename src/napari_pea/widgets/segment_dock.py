@@ -59,6 +59,7 @@ class SegmentDock(QScrollArea):
         self._segmenting = Segmenting(self._viewer, self._state, self._runner)
         self._finder: DeviceFinder | None = None
         self._offsets: list[Offset] = []
+        self._model_problem = ""
 
         self.setObjectName("segment_dock")
         self.setWidgetResizable(True)
@@ -168,9 +169,16 @@ class SegmentDock(QScrollArea):
             self._state.model = entry.name
             if entry.metadata is not None:
                 settings = entry.metadata.recommended
-        self._offsets = list(settings.neighborhood(NDIM).offset_list)
+        try:
+            settings.strides_for(NDIM)
+            self._offsets = list(settings.neighborhood(NDIM).offset_list)
+            self._model_problem = ""
+        except InputError as error:
+            name = "" if entry is None else entry.name
+            self._offsets = []
+            self._model_problem = f"The settings that the model {name!r} recommends fail: {error}"
         self.affinity_combo.set_items([offset_text(offset) for offset in self._offsets])
-        self._enable()
+        self._on_state()
 
     def _on_image_chosen(self) -> None:
         self.channel_combo.set_image(self.image_combo.layer())
@@ -212,7 +220,9 @@ class SegmentDock(QScrollArea):
     def _on_state(self, _: object = None) -> None:
         """Show what is going on."""
         state = self._state
-        self.status_label.setText(state.status or _READY)
+        # What a running job says goes before what is wrong with another model.
+        problem = "" if state.busy else self._model_problem
+        self.status_label.setText(problem or state.status or _READY)
         # A range of 0 to 0 makes the bar move without an end in sight.
         self.progress_bar.setRange(0, state.total if state.total > 1 else 0)
         self.progress_bar.setValue(state.done)
@@ -224,6 +234,8 @@ class SegmentDock(QScrollArea):
         reason = ""
         if self.model_combo.entry() is None:
             reason = "Choose a model first."
+        elif self._model_problem:
+            reason = self._model_problem
         elif self.image_combo.layer() is None:
             reason = "Open an image first."
         self.segment_button.setEnabled(not reason)
@@ -231,7 +243,9 @@ class SegmentDock(QScrollArea):
             reason or "Find the objects in the image and add them as labels."
         )
         self.cancel_button.setEnabled(self._state.busy)
-        self.affinity_button.setEnabled(self._segmenting.has_result and not self._state.busy)
+        self.affinity_button.setEnabled(
+            self._segmenting.has_result and bool(self._offsets) and not self._state.busy
+        )
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
         """Look for models and devices."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from napari_pea.core.errors import InputError
+from napari_pea.core.errors import InputError, is_out_of_memory
 from napari_pea.core.neighborhood import Offset
 from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken, check_cancel
@@ -109,8 +109,7 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
     try:
         return _segment_part(request, report, cancel, started)
     except (MemoryError, RuntimeError) as error:
-        # torch reports a full device as a RuntimeError of its own kind.
-        if isinstance(error, RuntimeError) and "out of memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         raise InputError(
             "The memory does not suffice: choose a smaller tile size in the preferences of "
