@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,16 @@ from napari_pea.io import read_image, read_labels, write_labels, write_table
 LABELS = np.random.default_rng(0).integers(0, 60000, (100, 120))
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """No file can grow beyond 2000 bytes."""
+    """Let no file grow beyond 2000 bytes, not even one that pytest reports to."""
     resource = pytest.importorskip("resource", reason="Windows has no such limit")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("suffix", ["tif", "tiff", "ome.tif", "png", "npy", "zarr"])
@@ -94,21 +97,21 @@ def test_pixel_sizes_must_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["tif", "png", "npy", "zarr"])
-@pytest.mark.usefixtures("full_disk")
 def test_full_disk_leaves_the_old_file_alone(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"labels.{suffix}"
     old = np.ones((8, 8), dtype=int)
     write_labels(path, old)
-    with pytest.raises(InputError, match=rf"labels.{suffix} could not be saved: File too large"):
+    sentence = rf"labels.{suffix} could not be saved: File too large"
+    with pytest.raises(InputError, match=sentence), full_disk():
         write_labels(path, LABELS)
     np.testing.assert_array_equal(read_labels(path), old)
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_full_disk_leaves_no_half_table(tmp_path: Path) -> None:
     table = pd.DataFrame({"label": np.arange(5000)})
-    with pytest.raises(InputError, match=r"table.csv could not be saved: File too large"):
+    sentence = r"table.csv could not be saved: File too large"
+    with pytest.raises(InputError, match=sentence), full_disk():
         write_table(tmp_path / "table.csv", table)
     assert list(tmp_path.iterdir()) == []
 
