@@ -275,6 +275,22 @@ def test_a_folder_that_cannot_be_used_is_told_before_training(
     assert (tmp_path / "file").read_text() == "precious"
 
 
+def test_a_finished_run_whose_model_is_gone_gives_it_again(tmp_path: Path) -> None:
+    image, labels = discs(0)
+    settings = replace(QUICK, iterations=2)
+
+    def go(*, resume: bool) -> napari_pea.Model:
+        return train(
+            [image], [labels], folder=tmp_path, model=TINY, settings=settings, resume=resume
+        )
+
+    before = go(resume=False).network.state_dict()
+    (tmp_path / "discs.pea.safetensors").unlink()
+    after = go(resume=True).network.state_dict()
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name].cpu(), value.cpu())
+
+
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(InputError, match="multiple of 16"):
         replace(QUICK, crop=50)

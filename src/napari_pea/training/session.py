@@ -180,6 +180,8 @@ def train_model(
         trainer.resume()
     _make_writable(folder)
     trainer.run(progress=progress, cancel=cancel)
+    if not path.exists():  # resumed under another name, or the file was taken away
+        keep(trainer.averaged_network, {}, trainer.iteration)
     return path
 
 
