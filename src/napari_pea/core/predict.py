@@ -106,7 +106,7 @@ def predict(
     if device is None:
         device = next(network.parameters()).device
     spatial = image.shape[1:]
-    padded = _pad_to_multiple(image, network.divisor)
+    padded = pad_to_multiple(image, network.divisor)
     margins = network.receptive_radius
     sides = _tile_sides(tile, margins, network.divisor)
     axes = [
@@ -176,8 +176,21 @@ def _tile_sides(
     return tuple(whole)
 
 
-def _pad_to_multiple(image: NDArray[np.float32], divisor: Sequence[int]) -> NDArray[np.float32]:
-    """Mirror the image at its far edges until its sides are multiples of `divisor`."""
+def pad_to_multiple(image: NDArray[np.float32], divisor: Sequence[int]) -> NDArray[np.float32]:
+    """Mirror an image at its far edges until its sides are multiples of `divisor`.
+
+    Parameters
+    ----------
+    image : array of float32, shape (C, *spatial)
+        Any image.
+    divisor : sequence of int
+        One number for each spatial axis.
+
+    Returns
+    -------
+    array of float32, shape (C, *spatial)
+        The image itself if nothing is missing.
+    """
     missing = [-size % step for size, step in zip(image.shape[1:], divisor, strict=True)]
     if not any(missing):
         return image

@@ -116,12 +116,11 @@ def measure_overhead(model: Model, image: NDArray[Any], repeats: int) -> dict[st
 
     from napari_pea.core.device import autocast
     from napari_pea.core.image import prepare_image
-    from napari_pea.core.predict import predict
+    from napari_pea.core.predict import pad_to_multiple, predict
 
     network, device = model.network, model.device
     channels = model.metadata.normalization(prepare_image(image, network.in_channels, network.ndim))
-    missing = [-size % step for size, step in zip(image.shape, network.divisor, strict=True)]
-    padded = np.pad(channels, [(0, 0), *((0, extra) for extra in missing)], mode="symmetric")
+    padded = pad_to_multiple(channels, network.divisor)
     batch = torch.from_numpy(padded)[None].to(device, memory_format=torch.channels_last)
 
     def forward() -> None:
