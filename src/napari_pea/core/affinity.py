@@ -135,6 +135,15 @@ def embedding_affinities(
     return affinities
 
 
+def pixel_major(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return an embedding whose vectors lie together in memory, one pixel after the other.
+
+    The shape stays (D, *spatial). Nothing is copied if they lie so already.
+    """
+    rows = np.ascontiguousarray(np.moveaxis(vectors, 0, -1), dtype=np.float32)
+    return np.moveaxis(rows, -1, 0)
+
+
 def unit_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return embedding vectors scaled to unit length, shape (D, *spatial)."""
     unit = np.array(vectors, dtype=np.float32)

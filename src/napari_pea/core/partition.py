@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import os
+from typing import TYPE_CHECKING, Any, Protocol
 
-from napari_pea.core.mutex import mutex_watershed
+from napari_pea.core.constraints import Constraints
+from napari_pea.core.mutex import embedding_mutex_watershed, mutex_watershed
 from napari_pea.core.neighborhood import Neighborhood
+from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.settings import SegmentationSettings
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+#: More bring little: what tiles leave over is solved by one.
+N_THREADS = min(4, os.cpu_count() or 1)
 
 
 class Partitioner(Protocol):
@@ -71,10 +77,15 @@ def mutex_partition(
     neighborhood: Neighborhood,
     settings: SegmentationSettings,
     foreground: NDArray[np.floating] | None,
+    constraints: Constraints | None = None,
+    *,
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
 ) -> NDArray[np.uint32]:
     """Partition by the Mutex Watershed (methods A9).
 
-    Every object is connected through direct neighbours, because only those attract.
+    Without constraints every object is connected through direct neighbours, because only
+    those attract.
 
     Parameters
     ----------
@@ -83,9 +94,15 @@ def mutex_partition(
     neighborhood : Neighborhood
         The direct neighbours attract, all other pairs repel.
     settings : SegmentationSettings
-        `strides` and `foreground_threshold` are used.
+        `strides`, `bias` and `foreground_threshold` are used.
     foreground : array of float, shape (*spatial), or None
         Probability of lying inside an object; None for objects everywhere.
+    constraints : Constraints, optional
+        Pairs of pixels that are, or cannot be, in one object.
+    progress : callable
+        Told the steps done and in all.
+    cancel : CancelToken, optional
+        Checked now and then.
 
     Returns
     -------
@@ -95,15 +112,78 @@ def mutex_partition(
     Raises
     ------
     InputError
-        If the affinities do not fit the neighborhood, the strides or the foreground.
+        If the affinities do not fit the neighborhood, the strides or the foreground, or
+        constraints contradict each other.
+    Cancelled
+        If `cancel` was set.
     """
     return mutex_watershed(
         affinities,
         neighborhood.offset_list,
         neighborhood.n_attractive,
-        strides=settings.strides_for(neighborhood.ndim),
-        mask=foreground_mask(foreground, settings),
+        **_choices(neighborhood, settings, foreground, constraints),
+        progress=progress,
+        cancel=cancel,
     )
+
+
+def partition_embedding(
+    vectors: NDArray[np.floating],
+    neighborhood: Neighborhood,
+    settings: SegmentationSettings,
+    foreground: NDArray[np.floating] | None,
+    constraints: Constraints | None = None,
+    *,
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> NDArray[np.uint32]:
+    """Partition by the Mutex Watershed, straight from the embedding.
+
+    Parameters
+    ----------
+    vectors : array of float, shape (D, *spatial)
+        Embedding vectors of unit length, best as `napari_pea.core.affinity.pixel_major`
+        returns them.
+    neighborhood, settings, foreground, constraints, progress, cancel
+        See `mutex_partition`.
+
+    Returns
+    -------
+    array of uint32, shape (*spatial)
+        As `mutex_partition` finds from the affinities of the embedding.
+
+    Raises
+    ------
+    InputError
+        See `mutex_partition`.
+    Cancelled
+        If `cancel` was set.
+    """
+    return embedding_mutex_watershed(
+        vectors,
+        neighborhood.offset_list,
+        neighborhood.n_attractive,
+        **_choices(neighborhood, settings, foreground, constraints),
+        progress=progress,
+        cancel=cancel,
+    )
+
+
+def _choices(
+    neighborhood: Neighborhood,
+    settings: SegmentationSettings,
+    foreground: NDArray[np.floating] | None,
+    constraints: Constraints | None,
+) -> dict[str, Any]:
+    """Return what both ways to partition are told alike."""
+    return {
+        "strides": settings.strides_for(neighborhood.ndim),
+        "mask": foreground_mask(foreground, settings),
+        "must_link": None if constraints is None else constraints.must_link,
+        "cannot_link": None if constraints is None else constraints.cannot_link,
+        "bias": settings.bias,
+        "threads": N_THREADS,
+    }
 
 
 PARTITIONERS: dict[str, Partitioner] = {"mutex": mutex_partition}

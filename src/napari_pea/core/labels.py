@@ -1,0 +1,65 @@
+"""What is common to everything that takes labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from skimage.segmentation import relabel_sequential
+
+from napari_pea.core.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Integer = TypeVar("Integer", bound=np.integer)
+
+
+def checked_labels(labels: NDArray[Integer]) -> NDArray[Integer]:
+    """Return labels as an array, or say why they are none.
+
+    Raises
+    ------
+    InputError
+        If they are not whole numbers of at least 0.
+    """
+    given = np.asarray(labels)
+    if given.dtype.kind not in "iu":
+        raise InputError(f"Labels must be whole numbers, not {given.dtype}.")
+    if given.dtype.kind == "i" and given.size and given.min() < 0:
+        raise InputError(f"Labels cannot be negative: found {given.min()}; 0 is background.")
+    return given
+
+
+def compact(labels: NDArray[Integer]) -> tuple[NDArray[Any], NDArray[Integer]]:
+    """Return labels as positions in a list of ids that is no longer than needed.
+
+    Arrays with one entry for each id stay small even if the labels are few and far between.
+
+    Returns
+    -------
+    positions : array of int, shape (*spatial)
+        0 is background; the labels themselves unless their ids exceed the pixels.
+    ids : array of int
+        The id of each position: ``ids[positions]`` are the labels.
+    """
+    largest = int(labels.max(initial=0))
+    if largest <= labels.size:
+        return labels, np.arange(largest + 1).astype(labels.dtype)
+    positions, _, original = relabel_sequential(labels)
+    return positions, np.asarray(original).astype(labels.dtype)
+
+
+def numbered(labels: NDArray[np.integer]) -> NDArray[np.uint32]:
+    """Return labels numbered from 1 without gaps, in the order of their ids.
+
+    Parameters
+    ----------
+    labels : array of int, shape (*spatial)
+        Object ids of at least 0; 0 is background.
+    """
+    positions, ids = compact(labels)
+    present = np.bincount(positions.ravel(), minlength=len(ids)) > 0
+    present[0] = False
+    result: NDArray[np.uint32] = np.cumsum(present, dtype=np.uint32)[positions]
+    return result

@@ -1,0 +1,180 @@
+"""A Mutex Watershed as its solver sees it: in 3D, flat, and in unsigned numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.mutex.constraints import Linked
+from napari_pea.core.mutex.visit import OUTSIDE, Pairs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_pea.core.neighborhood import Offset
+
+#: Pixels, and attractive pairs, are counted in 32 bits; one number is kept for "outside".
+MOST = 2**32 - 1
+#: The rate of channels whose pairs are all taken.
+ALL = 1 << 32
+
+
+class Problem(NamedTuple):
+    """What is to be solved.
+
+    Attributes
+    ----------
+    pairs : Pairs
+    labels : array of uint32, shape (pixels,)
+        Each pixel its own index, or `OUTSIDE`; the solver overwrites it.
+    said : Linked
+        What the user has said about pixels.
+    """
+
+    pairs: Pairs
+    labels: NDArray[np.uint32]
+    said: Linked
+
+
+def problem(
+    shape: tuple[int, ...],
+    steps: Sequence[Offset],
+    n_attractive: int,
+    *,
+    affinities: NDArray[np.float32] | None = None,
+    vectors: NDArray[np.float32] | None = None,
+    strides: Sequence[int] | None,
+    inside: NDArray[np.bool_] | None,
+    said: Linked,
+    bias: float,
+) -> Problem:
+    """Return the problem of attractive and repulsive channels (methods A9).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the image, in 2D or 3D.
+    steps : sequence of offset
+        One for each channel.
+    n_attractive : int
+        The first of them attract.
+    affinities : array of float32, shape (N, *spatial)
+        Or else:
+    vectors : array of float32, shape (pixels, D)
+    strides : sequence of int, optional
+    inside : array of bool, shape (*spatial), optional
+    said : Linked
+    bias : float
+
+    Raises
+    ------
+    InputError
+        If the image has too many pixels.
+    """
+    extent = _shape(shape, n_attractive)
+    offsets, channels = _fitting(steps, extent)
+    attract = channels < n_attractive
+    pairs = Pairs(
+        extent,
+        np.empty(0, dtype=np.float32) if affinities is None else affinities.reshape(-1),
+        np.empty(0, dtype=np.float32) if vectors is None else vectors.reshape(-1),
+        np.uint64(0 if vectors is None else vectors.shape[1]),
+        offsets[attract],
+        offsets[~attract],
+        channels[attract],
+        channels[~attract],
+        _in_3d([strides or (1,) * len(shape)], 1)[0],
+        np.float32(bias),
+        np.float32(1),
+        False,
+        np.full(len(steps), ALL, dtype=np.uint64),
+        np.uint64(0),
+        inside is not None,
+    )
+    return Problem(pairs, _labels(shape, inside), said)
+
+
+def signed_problem(
+    shape: tuple[int, ...],
+    steps: Sequence[Offset],
+    n_direct: int,
+    affinities: NDArray[np.float32],
+    fraction: float,
+    seed: int,
+    inside: NDArray[np.bool_] | None,
+) -> Problem:
+    """Return the problem whose pairs attract or repel by their sign (methods B6).
+
+    Parameters
+    ----------
+    shape, steps, affinities, inside
+        See `problem`.
+    n_direct : int
+        The first channels, all of whose pairs are taken.
+    fraction : float
+        How many of the other pairs are taken.
+    seed : int
+        Decides which.
+    """
+    extent = _shape(shape, len(steps))
+    offsets, channels = _fitting(steps, extent)
+    direct = np.arange(len(steps)) < n_direct
+    rates = np.where(direct, ALL, round(fraction * ALL)).astype(np.uint64)
+    pairs = Pairs(
+        extent,
+        affinities.reshape(-1),
+        np.empty(0, dtype=np.float32),
+        np.uint64(0),
+        offsets,
+        offsets,
+        channels,
+        channels,
+        np.ones(3, dtype=np.int64),
+        np.float32(-0.5),
+        np.float32(0.5),
+        True,
+        rates,
+        np.uint64(seed % 2**64),
+        inside is not None,
+    )
+    none = np.empty(0, dtype=np.int64)
+    said = Linked(none, none, none.reshape(0, 2), np.empty(0, dtype=np.uint32))
+    return Problem(pairs, _labels(shape, inside), said)
+
+
+def _shape(shape: tuple[int, ...], n_attractive: int) -> NDArray[np.int64]:
+    """Return a shape in 3D, or say that there is too much of it."""
+    if prod(shape) * max(1, n_attractive) >= MOST:
+        raise InputError(
+            f"An image of shape {shape} is too large to be partitioned at once: take parts."
+        )
+    return _in_3d([shape], 1)[0]
+
+
+def _fitting(
+    steps: Sequence[Offset], extent: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the offsets that fit into the image, shape (n, 3), and their channels."""
+    fits = [
+        all(abs(step) < size for step, size in zip(offset, extent[-len(offset) :], strict=True))
+        for offset in steps
+    ]
+    kept = [offset for offset, fit in zip(steps, fits, strict=True) if fit]
+    return _in_3d(kept, 0), np.flatnonzero(fits)
+
+
+def _in_3d(rows: Sequence[Sequence[int]], missing: int) -> NDArray[np.int64]:
+    """Return rows of numbers, one for each axis, with a first axis where it is missing."""
+    padded = [(missing,) * (3 - len(row)) + tuple(row) for row in rows]
+    return np.array(padded, dtype=np.int64).reshape(-1, 3)
+
+
+def _labels(shape: tuple[int, ...], inside: NDArray[np.bool_] | None) -> NDArray[np.uint32]:
+    labels = np.arange(prod(shape), dtype=np.uint32)
+    if inside is not None:
+        labels[~inside.reshape(-1)] = OUTSIDE
+    return labels

@@ -1,0 +1,342 @@
+"""Solving a Mutex Watershed: tiles in two rounds, then what is left, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from math import ceil, prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_pea.core.mutex.problem import Problem
+from napari_pea.core.mutex.visit import (
+    N_REMEMBERED,
+    OFFSETS_PER_WORD,
+    OUTSIDE,
+    Apart,
+    Clusters,
+    Frame,
+    Pairs,
+    mark_repulsion,
+    sort_keys,
+    visit,
+)
+from napari_pea.core.mutex.tiles import (
+    all_pending,
+    gather_pending,
+    link_members,
+    number_objects,
+    solve_tiles,
+)
+from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Extents of tiles by the number of axes that are longer than a pixel; powers of two.
+TILES = {2: (1, 128, 128), 3: (16, 64, 64)}
+#: Ends of the stretches that pairs are visited in, with few and with many repulsive offsets:
+#: new marks for each stretch save lookups, but cost time for each offset.
+STRETCHES = {16: (0.3, 0.5, 0.65, 0.8, 0.9, 0.96, 1.0), 1 << 30: (0.4, 0.65, 0.85, 1.0)}
+#: The same for the pairs that no tile decides.
+LAST_STRETCHES = (0.5, 0.85, 1.0)
+#: Tiles of a task, and pairs between two looks at the cancel token.
+TILES_PER_TASK = 4
+PAIRS_PER_TASK = 1 << 18
+
+
+def solve(
+    problem: Problem,
+    *,
+    threads: int = 1,
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> NDArray[np.uint32]:
+    """Return the objects, numbered from 1 in the order of their first pixels.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its labels are overwritten.
+    threads : int
+        How many tiles are solved at the same time.
+    progress : callable
+        Told the tiles and chunks of pairs done, and how many there are.
+    cancel : CancelToken, optional
+        Checked between them.
+
+    Returns
+    -------
+    array of uint32, shape (pixels,)
+
+    Raises
+    ------
+    Cancelled
+        If `cancel` was set.
+    """
+    pairs, labels, said = problem
+    n_pixels = labels.size
+    if n_pixels == 0:
+        return labels
+    sizes = np.ones(n_pixels, dtype=np.uint32)
+    radii = np.zeros(n_pixels if pairs.depth else 0, dtype=np.float32)
+    pending = np.zeros(len(pairs.attractive) * n_pixels, dtype=np.uint8)
+    linked_sizes = _link(problem, sizes)
+    if said:
+        all_pending(pairs, labels, pending)
+    extent = _tile_extent(tuple(pairs.shape.tolist()))
+    rounds = _rounds(tuple(pairs.shape.tolist()), extent)
+    steps = sum(ceil(len(origins) / TILES_PER_TASK) for origins in rounds) + 1
+    done = 0
+    tile = _frame(pairs, (0, 0, 0), extent, _strides(extent), extent)
+    few = min(limit for limit in STRETCHES if len(pairs.repulsive) <= limit)
+    stretches = np.array(STRETCHES[few]), np.array(LAST_STRETCHES)
+    if pairs.depth:  # all pairs are marked, once and for all
+        stretches = (np.ones(1), np.ones(1))
+    nothing = _nothing_apart()
+    for number, origins in enumerate(rounds):
+        tasks = [origins[n : n + TILES_PER_TASK] for n in range(0, len(origins), TILES_PER_TASK)]
+
+        def work(task: NDArray[np.int64], first: bool = number == 0 and not said) -> None:
+            check_cancel(cancel)
+            solve_tiles(
+                pairs,
+                tile,
+                nothing,
+                labels,
+                sizes,
+                radii,
+                pending,
+                task,
+                stretches[1 - first],
+                first,
+            )
+
+        if threads == 1 or len(tasks) == 1:
+            for task in tasks:
+                work(task)
+                done += 1
+                progress(done, steps)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in pool.map(work, tasks):
+                    done += 1
+                    progress(done, steps)
+    sizes[linked_sizes[0]] = linked_sizes[1]
+    radii[said.pixels if pairs.depth else []] = np.pi  # their vectors are not known to be close
+    _solve_pending(problem, sizes, radii, pending, cancel)
+    progress(steps, steps)
+    number_objects(labels, sizes)
+    return labels
+
+
+def _solve_pending(
+    problem: Problem,
+    sizes: NDArray[np.uint32],
+    radii: NDArray[np.float32],
+    pending: NDArray[np.uint8],
+    cancel: CancelToken | None,
+) -> None:
+    """Visit the pairs that the tiles left over."""
+    pairs, labels, said = problem
+    nothing = np.empty(0, dtype=np.uint32)
+    n = gather_pending(pairs, labels, pending, nothing, nothing)
+    if n == 0:
+        return
+    keys, ids, sorted_keys, sorted_ids = (np.empty(n, dtype=np.uint32) for _ in range(4))
+    gather_pending(pairs, labels, pending, keys, ids)
+    check_cancel(cancel)
+    sort_keys(keys, ids, sorted_keys, sorted_ids, n)
+    del keys, ids
+    shape = tuple(pairs.shape.tolist())
+    image = _frame(pairs, (0, 0, 0), shape, (shape[1] * shape[2], shape[2], 1), None)
+    following = np.empty(labels.size, dtype=np.uint32)
+    link_members(labels, following)
+    clusters = Clusters(
+        labels,
+        following,
+        sizes,
+        np.empty(0, dtype=np.float32),
+        radii,
+        np.empty(image.reach.shape[1] * labels.size, dtype=np.uint32),
+        np.full((2, N_REMEMBERED), OUTSIDE, dtype=np.uint32),
+    )
+    if said.pixels.size:  # linked pixels may be any distance apart
+        image.reach[:] = np.uint32(0xFFFFFFFF)
+        image = image._replace(least=np.uint32(0))
+    apart = _apart(problem)
+    ends = [n] if pairs.depth else [ceil(n * end) for end in LAST_STRETCHES]
+    start = 0
+    for end in ends:
+        if end <= start:
+            continue
+        mark_repulsion(pairs, image, clusters, _number_of(sorted_keys[end - 1]))
+        for begin in range(start, end, PAIRS_PER_TASK):
+            check_cancel(cancel)
+            stop = min(begin + PAIRS_PER_TASK, end)
+            visit(
+                pairs,
+                image,
+                clusters,
+                apart,
+                sorted_keys,
+                sorted_ids,
+                begin,
+                stop,
+                np.uint64(0),
+                pending,
+            )
+        start = end
+
+
+def _number_of(key: np.uint32) -> np.float32:
+    """Return the priority that a sort key stands for."""
+    bits = key if key >> np.uint32(31) else ~key & np.uint32(0x7FFFFFFF)
+    return np.array([bits], dtype=np.uint32).view(np.float32)[0]
+
+
+def _link(
+    problem: Problem, sizes: NDArray[np.uint32]
+) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    """Make clusters of linked pixels, and keep tiles off everything that was spoken about.
+
+    A tile leaves a cluster alone that has not all the pixels that its size tells. So the
+    sizes are set to 0 for now; they are returned with the pixels where they stand.
+    """
+    said, labels = problem.said, problem.labels
+    labels[said.pixels] = said.first
+    spoken = (said.first, said.apart.reshape(-1), np.flatnonzero(said.groups))
+    clusters = np.unique(labels[np.concatenate(spoken)]).astype(np.int64)
+    counts = np.ones(len(clusters), dtype=np.uint32)
+    firsts, members = np.unique(said.first, return_counts=True)
+    counts[np.searchsorted(clusters, firsts)] = members
+    sizes[clusters] = 0
+    return clusters, counts
+
+
+def _apart(problem: Problem) -> Apart:
+    """Return what the user forbids, by the clusters at the start."""
+    said, labels = problem.said, problem.labels
+    concerned = np.zeros(labels.size if len(said.apart) else 0, dtype=np.uint8)
+    concerned[labels[said.apart]] = 1
+    groups = np.zeros(labels.size if said.groups.size else 0, dtype=np.uint32)
+    members = np.flatnonzero(said.groups)
+    groups[labels[members]] = said.groups[members]
+    return Apart(said.apart.astype(np.uint32), concerned, groups)
+
+
+def _nothing_apart() -> Apart:
+    return Apart(
+        np.empty((0, 2), dtype=np.uint32),
+        np.empty(0, dtype=np.uint8),
+        np.empty(0, dtype=np.uint32),
+    )
+
+
+def _tile_extent(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the extent of tiles, no larger than the image needs."""
+    largest = TILES[2 if shape[0] == 1 else 3]
+    return tuple(
+        min(most, 1 << max(0, size - 1).bit_length())
+        for size, most in zip(shape, largest, strict=True)
+    )
+
+
+def _rounds(shape: tuple[int, ...], extent: tuple[int, ...]) -> list[NDArray[np.int64]]:
+    """Return the first corners of the tiles of each round."""
+    counts = [ceil(size / step) for size, step in zip(shape, extent, strict=True)]
+    grids = [[np.arange(count) * step for count, step in zip(counts, extent, strict=True)]]
+    if prod(counts) > 1:
+        grids.append(
+            [
+                np.arange(-(step // 2), size, step) if count > 1 else np.zeros(1)
+                for size, step, count in zip(shape, extent, counts, strict=True)
+            ]
+        )
+    return [
+        np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.int64)
+        for grid in grids
+    ]
+
+
+def _strides(extent: Sequence[int]) -> tuple[int, int, int]:
+    return extent[1] * extent[2], extent[2], 1
+
+
+def _frame(
+    pairs: Pairs,
+    origin: Sequence[int],
+    extent: Sequence[int],
+    strides: Sequence[int],
+    tile: Sequence[int] | None,
+) -> Frame:
+    """Return the layout of a part of the image.
+
+    Parameters
+    ----------
+    tile : sequence of int, optional
+        The extent whose powers of two are the strides; None for the image itself.
+    """
+    shape = pairs.shape
+    image_strides = np.array([shape[1] * shape[2], shape[2], 1])
+    n_pixels = int(shape.prod())
+    n_repulsive = len(pairs.repulsive)
+    n_words = max(1, ceil(n_repulsive / OFFSETS_PER_WORD))
+    forward = pairs.repulsive @ np.array(strides)
+    ways = np.stack([forward, -forward], axis=-1).reshape(-1)
+    first = pairs.repulsive_channels * n_pixels
+    partner = pairs.repulsive @ image_strides
+    partners = np.stack([partner, -partner], axis=-1).reshape(-1)
+    values = np.stack([first, first - partner], axis=-1).reshape(-1)
+    reach = _reach(pairs, n_words)
+    row = section = 63
+    if tile is not None:
+        row = tile[2].bit_length() - 1
+        section = row + tile[1].bit_length() - 1
+    return Frame(
+        np.array(origin, dtype=np.int64),
+        np.array(extent, dtype=np.int64),
+        np.array(strides, dtype=np.int64),
+        (pairs.attractive @ np.array(strides)).astype(np.uint64),
+        ways.astype(np.uint64),
+        values.astype(np.uint64),
+        partners.astype(np.uint64),
+        reach,
+        np.uint32(reach.any(axis=1).argmax() if reach.any() else len(reach)),
+        _toward(pairs, n_words),
+        np.uint64(row),
+        np.uint64(section),
+    )
+
+
+def _reach(pairs: Pairs, n_words: int) -> NDArray[np.uint32]:
+    """Return which offsets can join two clusters, by the number of their pixels.
+
+    Clusters hold together through attractive pairs: with n pixels in all, two of them are at
+    most n - 1 such steps apart.
+    """
+    lengths = np.abs(pairs.repulsive).sum(axis=1)
+    step = max(1, int(np.abs(pairs.attractive).sum(axis=1).max(initial=1)))
+    most = int(lengths.max(initial=0)) // step + 2
+    reach = np.zeros((most + 1, n_words), dtype=np.uint32)
+    for n, length in enumerate(lengths.tolist()):
+        within = np.arange(most + 1) > length / step
+        within |= np.arange(most + 1) == most
+        bits = np.uint32(3) << np.uint32(2 * (n % OFFSETS_PER_WORD))
+        reach[within, n // OFFSETS_PER_WORD] |= bits
+    return reach
+
+
+def _toward(pairs: Pairs, n_words: int) -> NDArray[np.uint32]:
+    """Return which repulsive offsets point along the attractive ones, either way."""
+    toward = np.zeros((2 * len(pairs.attractive) + 1, n_words), dtype=np.uint32)
+    toward[-1] = np.uint32(0xFFFFFFFF)
+    for n, along in enumerate((pairs.repulsive @ pairs.attractive.T).tolist()):
+        place = 2 * (n % OFFSETS_PER_WORD)
+        for offset, product in enumerate(along):
+            for backward in (0, 1):
+                if product:
+                    bit = np.uint32(1) << np.uint32(place + (backward ^ (product < 0)))
+                    toward[2 * offset + backward, n // OFFSETS_PER_WORD] |= bit
+    return toward
