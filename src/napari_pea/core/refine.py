@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from scipy import ndimage
-from skimage.segmentation import relabel_sequential
 
+from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
+from napari_pea.core.fragments import absorb_fragments, typical_size
+from napari_pea.core.labels import checked_labels, compact, numbered
 from napari_pea.core.progress import CancelToken, check_cancel
 from napari_pea.core.settings import SegmentationSettings
 
@@ -22,13 +24,15 @@ DEFAULT_PASSES: tuple[tuple[int, int], ...] = ((5, 5), (25, 11), (50, 11), (100,
 """Largest fragment and side of the window, in pixels, of each merging pass (BBBC039)."""
 
 FRAGMENT_SHARE = 0.25
-"""Largest fragment that `refine` merges, as a share of the typical object."""
+"""Largest fragment that `refine` merges without an embedding, as a share of the typical object."""
 
 
 def refine(
     labels: NDArray[np.integer],
     settings: SegmentationSettings,
     *,
+    vectors: NDArray[np.floating] | None = None,
+    constraints: Constraints | None = None,
     cancel: CancelToken | None = None,
 ) -> NDArray[np.uint32]:
     """Return labels without fragments, small objects and holes.
@@ -42,8 +46,13 @@ def refine(
         Object ids; 0 is background. Not changed.
     settings : SegmentationSettings
         `merge_fragments`, `min_size` and `fill_holes` are used.
+    vectors : array of float, shape (D, *spatial), optional
+        The embedding that the labels come from. It tells which fragments to merge with
+        what (see `absorb_fragments`); without it only their sizes and places do.
+    constraints : Constraints, optional
+        What cannot be one object is not merged. Used along with `vectors`.
     cancel : CancelToken, optional
-        Checked before each fragment.
+        Checked between the steps.
 
     Returns
     -------
@@ -53,30 +62,35 @@ def refine(
     Raises
     ------
     InputError
-        If the labels are not whole numbers of at least 0.
+        If the labels are not whole numbers of at least 0, or the vectors do not fit them.
     Cancelled
         If `cancel` was set.
 
     Notes
     -----
-    The sizes of the merging passes suit objects of several hundred pixels. Where objects
-    are smaller, the passes would merge whole objects: a pass is left out if its fragments
-    could have more than a quarter of the pixels of the typical object. For the same reason
+    Without vectors, fragments are merged by the published rule (`merge_fragments`), with two
+    differences. Its passes suit objects of several hundred pixels; where objects are
+    smaller, they would merge whole objects, so a pass is left out if its fragments could
+    have more than a quarter of the pixels of the typical object. For the same reason
     fragments go only to objects that they touch.
     """
     refined = checked_labels(labels)
     if refined.size == 0:
         return refined.astype(np.uint32)
-    if settings.merge_fragments:
-        largest = FRAGMENT_SHARE * _typical_size(refined)
+    if settings.merge_fragments and vectors is not None:
+        refined = absorb_fragments(refined, vectors, constraints)
+    elif settings.merge_fragments:
+        positions, ids = compact(refined)
+        sizes = np.bincount(positions.ravel(), minlength=len(ids))[1:]
+        largest = FRAGMENT_SHARE * typical_size(sizes)
         passes = [(size, window) for size, window in DEFAULT_PASSES if size <= largest]
         refined = merge_fragments(refined, passes, touching=True, cancel=cancel)
+    check_cancel(cancel)
     if settings.min_size > 1:
         refined = remove_small(refined, settings.min_size)
     if settings.fill_holes:
         refined = fill_holes(refined)
-    numbered: NDArray[np.uint32] = relabel_sequential(refined)[0].astype(np.uint32)
-    return numbered
+    return numbered(refined)
 
 
 def merge_fragments(
@@ -219,58 +233,10 @@ def fill_holes(labels: NDArray[Integer]) -> NDArray[Integer]:
     return filled
 
 
-def checked_labels(labels: NDArray[Integer]) -> NDArray[Integer]:
-    """Return labels as an array, or say why they are none.
-
-    Raises
-    ------
-    InputError
-        If they are not whole numbers of at least 0.
-    """
-    given = np.asarray(labels)
-    if given.dtype.kind not in "iu":
-        raise InputError(f"Labels must be whole numbers, not {given.dtype}.")
-    if given.dtype.kind == "i" and given.size and given.min() < 0:
-        raise InputError(f"Labels cannot be negative: found {given.min()}; 0 is background.")
-    return given
-
-
-def compact(labels: NDArray[Integer]) -> tuple[NDArray[Any], NDArray[Integer]]:
-    """Return labels as positions in a list of ids that is no longer than needed.
-
-    Arrays with one entry for each id stay small even if the labels are few and far between.
-
-    Returns
-    -------
-    positions : array of int, shape (*spatial)
-        0 is background; the labels themselves unless their ids exceed the pixels.
-    ids : array of int
-        The id of each position: ``ids[positions]`` are the labels.
-    """
-    largest = int(labels.max(initial=0))
-    if largest <= labels.size:
-        return labels, np.arange(largest + 1).astype(labels.dtype)
-    positions, _, original = relabel_sequential(labels)
-    return positions, np.asarray(original).astype(labels.dtype)
-
-
 def _ids_at(ids: NDArray[Integer], positions: NDArray[Any]) -> NDArray[Integer]:
     """Return the labels again, after `compact`."""
     labels: NDArray[Integer] = ids[positions]
     return labels
-
-
-def _typical_size(labels: NDArray[np.integer]) -> int:
-    """Return the size of the object that the median object pixel lies in.
-
-    Fragments hardly change it, however many there are.
-    """
-    positions, ids = compact(labels)
-    sizes = np.sort(np.bincount(positions.ravel(), minlength=len(ids))[1:])
-    covered = np.cumsum(sizes)
-    if not covered.size or covered[-1] == 0:
-        return 0
-    return int(sizes[np.searchsorted(covered, covered[-1] / 2)])
 
 
 def _pixels_of(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from napari_pea.core.affinity import pair_slices
 from napari_pea.core.errors import InputError
-from napari_pea.core.refine import checked_labels, compact
+from napari_pea.core.labels import checked_labels, compact
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from skimage.morphology import remove_small_objects
 
 from napari_pea.core.networks import build_network
 from napari_pea.core.normalization import Normalization
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
+from napari_pea.core.refine import remove_small
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments.datasets import BBBC039_SMALLEST, Pair, bbbc039, dsb2018, read_pairs
 from napari_pea.experiments.tuning import Trial, score, tune
@@ -92,10 +92,7 @@ def train_nuclei(
         The model file.
     """
     return train_model(
-        [
-            *_bbbc039(data, "training", BBBC039_SHARE),
-            *_dsb2018(data, "training", 1 - BBBC039_SHARE),
-        ],
+        training_images(data),
         validation_images(data),
         MODEL,
         SETTINGS,
@@ -173,9 +170,20 @@ def _last_version(run: Path, best: Model) -> Model:
             if name.startswith(prefix)
         }
     )
+    for parameter in network.parameters():
+        # As it will be stored, so that the scores are those of the file.
+        parameter.data = parameter.data.half().float()
     training = {**best.metadata.training, "best_iteration": checkpoint.iteration}
     metadata = best.metadata.model_copy(update={"training": training})
     return Model(network, metadata, best.device)
+
+
+def training_images(data: Path) -> list[LabelledImage]:
+    """Return the training images of both data sets, with their shares."""
+    return [
+        *_bbbc039(data, "training", BBBC039_SHARE),
+        *_dsb2018(data, "training", 1 - BBBC039_SHARE),
+    ]
 
 
 def validation_images(data: Path) -> list[LabelledImage]:
@@ -186,7 +194,7 @@ def validation_images(data: Path) -> list[LabelledImage]:
 def _bbbc039(data: Path, split: str, weight: float) -> Iterator[LabelledImage]:
     """Yield a split of BBBC039 without its specks."""
     for item in _labelled(bbbc039(data / "bbbc039", split), weight, "bbbc039"):
-        labels = remove_small_objects(item.labels, max_size=BBBC039_SMALLEST - 1)
+        labels = remove_small(item.labels, BBBC039_SMALLEST)
         yield LabelledImage(item.image, labels, item.name, item.weight, item.group)
 
 

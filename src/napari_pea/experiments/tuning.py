@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from napari_pea.core.metrics import evaluate, summarize
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.segmenter import Segmenter
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.models.model import Model
 from napari_pea.training.session import LabelledImage
-from napari_pea.training.validation import SCORES
+from napari_pea.training.validation import SCORES, Scores, group_scores
 
 #: What is tried, one setting after the other, from the model's recommended values on.
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -23,8 +22,6 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "foreground_threshold": (0.4, 0.45, 0.5, 0.55, 0.6),
     "min_size": (10, 25, 40),
 }
-
-Scores = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ def score(
         Checked before each image.
     """
     segmenters = (Segmenter(model, item.image) for item in images)
-    return _score(segmenters, images, settings, metrics, cancel)
+    return group_scores(segmenters, images, settings, metrics, cancel=cancel)
 
 
 def tune(
@@ -116,24 +113,9 @@ def tune(
         for value in values:
             settings = best.updated(**{name: value})
             if settings not in done:
-                scores = _score(segmenters, images, settings, SCORES, cancel)
+                scores = group_scores(segmenters, images, settings, SCORES, cancel=cancel)
                 done[settings] = Trial(settings, scores)
             tried += 1
             progress(tried, total)
         best = max(done.values(), key=lambda trial: trial.value).settings
     return sorted(done.values(), key=lambda trial: trial.value, reverse=True)
-
-
-def _score(
-    segmenters: Iterable[Segmenter],
-    images: Sequence[LabelledImage],
-    settings: SegmentationSettings,
-    metrics: Sequence[str] | None,
-    cancel: CancelToken | None,
-) -> Scores:
-    """Return the mean scores of each group of images."""
-    by_group: dict[str, list[dict[str, float]]] = {}
-    for segmenter, item in zip(segmenters, images, strict=True):
-        labels = segmenter.segment(settings, cancel=cancel).labels
-        by_group.setdefault(item.group, []).append(evaluate(labels, item.labels, metrics))
-    return {group: summarize(scores) for group, scores in by_group.items()}

@@ -53,15 +53,20 @@ def user_folder() -> Path:
     return Path(platformdirs.user_data_dir("napari-pea", appauthor=False)) / "models"
 
 
-def list_models() -> list[ModelEntry]:
+def list_models(folder: Path | None = None) -> list[ModelEntry]:
     """Return every model found, built-in ones first, damaged ones included.
 
     A user model with the name of a built-in one takes its place.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where the user's models are; by default `user_folder`.
     """
     entries: dict[str, ModelEntry] = {}
     folders: tuple[tuple[Literal["built-in", "user"], Path], ...] = (
         ("built-in", BUILT_IN_FOLDER),
-        ("user", user_folder()),
+        ("user", folder or user_folder()),
     )
     for source, folder in folders:
         for path in sorted(folder.glob(f"*{SUFFIX}")):

@@ -62,6 +62,7 @@ class Model:
         channel: int | None = None,
         channel_axis: int | None = None,
         tile: int | None = None,
+        halo: int | None = None,
         precision: Precision = "auto",
         progress: Progress = ignore_progress,
         cancel: CancelToken | None = None,
@@ -74,7 +75,7 @@ class Model:
             Raw intensities of any type.
         channel, channel_axis : int, optional
             See `napari_pea.core.image.prepare_image`.
-        tile, precision, progress, cancel
+        tile, halo, precision, progress, cancel
             See `napari_pea.core.predict.predict`.
 
         Returns
@@ -102,6 +103,7 @@ class Model:
             device=self.device,
             precision=precision,
             tile=tile,
+            halo=halo,
             progress=progress,
             cancel=cancel,
         )

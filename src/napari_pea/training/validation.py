@@ -2,21 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_pea.core.affinity import embedding_affinities
 from napari_pea.core.metrics import evaluate, summarize
 from napari_pea.core.networks.base import EmbeddingNetwork
-from napari_pea.core.partition import mutex_partition
-from napari_pea.core.predict import predict
-from napari_pea.core.refine import refine
+from napari_pea.core.predict import Embedding, predict
+from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
+from napari_pea.core.segmenter import Segmenter
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.training.data import AnnotatedImage
 
 #: What is measured while training.
 SCORES = ("aji", "dice", "pq", "ap50")
+#: The one that the best version is chosen by, higher is better.
+DECISIVE_SCORE = "aji"
+
+Scores = dict[str, dict[str, float]]
+
+
+class Truth(Protocol):
+    """What an image is scored against."""
+
+    @property
+    def labels(self) -> NDArray[np.integer]:
+        """Its objects, shape (*spatial)."""
+
+    @property
+    def group(self) -> str:
+        """The data set it belongs to."""
+
+
+def group_scores(
+    segmenters: Iterable[Segmenter],
+    truths: Sequence[Truth],
+    settings: SegmentationSettings,
+    metrics: Sequence[str] | None = None,
+    *,
+    cancel: CancelToken | None = None,
+) -> Scores:
+    """Segment images and return the mean scores of each group.
+
+    Parameters
+    ----------
+    segmenters : iterable of Segmenter
+        One for each image.
+    truths : sequence
+        The objects of each image and its group; images without objects are left out of
+        the means and counted.
+    settings : SegmentationSettings
+        How they are segmented.
+    metrics : sequence of str, optional
+        By default all of `napari_pea.core.metrics.METRICS`.
+    cancel : CancelToken, optional
+        Checked before each image and within it.
+
+    Returns
+    -------
+    dict of dict
+        For each group what `summarize` returns.
+
+    Raises
+    ------
+    Cancelled
+        If `cancel` was set.
+    """
+    by_group: dict[str, list[dict[str, float]]] = {}
+    for segmenter, truth in zip(segmenters, truths, strict=True):
+        check_cancel(cancel)
+        labels = segmenter.segment(settings, cancel=cancel).labels
+        by_group.setdefault(truth.group, []).append(evaluate(labels, truth.labels, metrics))
+    return {group: summarize(scores) for group, scores in by_group.items()}
 
 
 class SegmentationScorer:
@@ -42,17 +102,29 @@ class SegmentationScorer:
         self._settings = settings
         self._metrics = tuple(metrics)
 
-    def __call__(self, network: EmbeddingNetwork) -> dict[str, float]:
+    def __call__(
+        self, network: EmbeddingNetwork, cancel: CancelToken | None = None
+    ) -> dict[str, float]:
         """Return the mean of each metric.
 
         With images of several groups the mean of a metric is that of the groups, and each
         group has its own too, as "<group>/<metric>".
+
+        Parameters
+        ----------
+        network : EmbeddingNetwork
+            Trained.
+        cancel : CancelToken, optional
+            Checked before each image and within it.
+
+        Raises
+        ------
+        Cancelled
+            If `cancel` was set.
         """
-        by_group: dict[str, list[dict[str, float]]] = {}
-        for item in self._images:
-            scores = self._score(network, item)
-            by_group.setdefault(item.group, []).append(scores)
-        means = {group: summarize(scores) for group, scores in by_group.items()}
+        embedder = _NetworkInTraining(network, self._settings)
+        segmenters = (Segmenter(embedder, item.image) for item in self._images)
+        means = group_scores(segmenters, self._images, self._settings, self._metrics, cancel=cancel)
         result = {
             metric: float(np.mean([summary[metric] for summary in means.values()]))
             for metric in self._metrics
@@ -62,10 +134,27 @@ class SegmentationScorer:
                 result |= {f"{group}/{metric}": summary[metric] for metric in self._metrics}
         return result
 
-    def _score(self, network: EmbeddingNetwork, item: AnnotatedImage) -> dict[str, float]:
-        """Return the scores of one image."""
-        neighborhood = self._settings.neighborhood(network.ndim)
-        embedding = predict(network, item.image)
-        affinities = embedding_affinities(embedding.vectors, neighborhood.offsets)
-        raw = mutex_partition(affinities, neighborhood, self._settings, embedding.foreground)
-        return evaluate(refine(raw, self._settings), item.labels, self._metrics)
+
+@dataclass(frozen=True)
+class _NetworkInTraining:
+    """A network as the segmenter sees it; its images are normalised already."""
+
+    network: EmbeddingNetwork
+    recommended: SegmentationSettings
+    name: str = "in training"
+
+    @property
+    def ndim(self) -> int:
+        return self.network.ndim
+
+    def embed(
+        self,
+        image: NDArray[np.float32],
+        *,
+        tile: int | None = None,
+        halo: int | None = None,
+        progress: Progress = ignore_progress,
+        cancel: CancelToken | None = None,
+        **_: Any,
+    ) -> Embedding:
+        return predict(self.network, image, tile=tile, halo=halo, progress=progress, cancel=cancel)

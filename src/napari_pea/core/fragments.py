@@ -1,0 +1,127 @@
+"""Giving small pieces to the neighbour that the embedding says they belong to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from napari_pea.core.constraints import Constraints
+from napari_pea.core.errors import InputError
+from napari_pea.core.labels import checked_labels, compact
+from napari_pea.core.neighborhood import Neighborhood
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Integer = TypeVar("Integer", bound=np.integer)
+
+EVIDENCE_RANGES = (1, 3, 5)
+"""Distances of the pixel pairs that are asked, whatever ranges made the pieces."""
+
+LEAST_AFFINITY = 0.025
+"""A piece stays apart if its affinity to every neighbour is below this."""
+
+PIECE_SHARE = 0.5
+"""Largest piece, as a share of the typical object."""
+
+CRUMB_SHARE = 0.03
+"""Pieces below this share of the typical object never stay apart from a neighbour."""
+
+
+def absorb_fragments(
+    labels: NDArray[Integer],
+    vectors: NDArray[np.floating],
+    constraints: Constraints | None = None,
+    *,
+    least_affinity: float = LEAST_AFFINITY,
+) -> NDArray[Integer]:
+    """Give pieces to the touching object that they have the highest affinity to.
+
+    Pieces are looked at from the smallest to the largest, of equal sizes in the order of
+    their ids. The affinity of a piece to another object is the sum of the affinities of the
+    pixel pairs between the two, divided by all pairs that the pixels of the piece have: a
+    high value needs affinity, a long contact and a small piece. The piece takes the id of
+    the touching object with the highest one, if that reaches `least_affinity`; crumbs do so
+    in any case. What has grown by a piece is looked at again.
+
+    Parameters
+    ----------
+    labels : array of int, shape (*spatial)
+        Object ids in 2D or 3D; 0 is background. Not changed.
+    vectors : array of float, shape (D, *spatial)
+        Embedding vectors of unit length.
+    constraints : Constraints, optional
+        Objects with pixels that cannot be in one object are not merged.
+    least_affinity : float
+        From 0 (merge whatever touches) to 1 (merge crumbs only).
+
+    Returns
+    -------
+    array of int, shape (*spatial)
+        Labels of the same type; ids of merged pieces no longer occur.
+
+    Raises
+    ------
+    InputError
+        If the labels are not whole numbers of at least 0, or the vectors do not fit them.
+
+    Notes
+    -----
+    A piece has up to `PIECE_SHARE` of the pixels of the typical object, in which the median
+    object pixel lies; crumbs are smaller than `CRUMB_SHARE` of it. The pairs are those of
+    `EVIDENCE_RANGES` in both directions of every axis, 12 for each pixel in 2D; they do not
+    follow the ranges of the segmentation, so that another choice of these changes the
+    pieces but not how they are judged. Affinities are those of
+    `napari_pea.core.affinity.embedding_affinities`.
+    """
+    given = checked_labels(labels)
+    if given.ndim not in (2, 3) or vectors.shape[1:] != given.shape:
+        raise InputError(
+            f"An embedding of shape {vectors.shape} does not fit labels of shape {given.shape}: "
+            "give vectors of shape (components, y, x) or (components, z, y, x)."
+        )
+    positions, ids = compact(given)
+    sizes = np.bincount(positions.ravel(), minlength=len(ids))
+    sizes[0] = 0
+    typical = typical_size(sizes)
+    largest = int(PIECE_SHARE * typical)
+    if largest == 0:
+        return given.copy()
+
+    from napari_pea.core.fragments_kernel import merged_into  # numba takes its time
+
+    missing = 3 - given.ndim
+    offsets = Neighborhood(EVIDENCE_RANGES, ndim=given.ndim).offsets
+    steps = np.pad(np.concatenate((offsets, -offsets)), ((0, 0), (missing, 0)))
+    shape = (1,) * missing + given.shape
+    barred = np.zeros((0, 2), np.int64) if constraints is None else constraints.cannot_link
+    target = merged_into(
+        np.ascontiguousarray(positions, dtype=np.uint32).reshape(shape),
+        np.asarray(vectors, dtype=np.float32).reshape(vectors.shape[:1] + shape),
+        steps,
+        sizes,
+        largest,
+        int(np.ceil(CRUMB_SHARE * typical)),
+        float(least_affinity),
+        np.unique(positions.reshape(-1)[barred].astype(np.int64), axis=0),
+    )
+    merged: NDArray[Integer] = ids[target][positions]
+    return merged
+
+
+def typical_size(sizes: NDArray[np.integer]) -> int:
+    """Return the size of the object that the median object pixel lies in.
+
+    Fragments hardly change it, however many there are.
+
+    Parameters
+    ----------
+    sizes : array of int
+        The pixels of each object.
+    """
+    ascending = np.sort(sizes)
+    covered = np.cumsum(ascending)
+    if not covered.size or covered[-1] == 0:
+        return 0
+    return int(ascending[np.searchsorted(covered, covered[-1] / 2)])
