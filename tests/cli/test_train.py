@@ -13,9 +13,12 @@ import tifffile
 
 import napari_pea
 from napari_pea.cli.train import split
+from napari_pea.cli.train_settings import SETTINGS, Setting
 from napari_pea.core.errors import InputError
 from napari_pea.io import write_labels
 from napari_pea.models.package import read_metadata
+from napari_pea.training import session
+from napari_pea.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -58,6 +61,71 @@ def test_going_on_from_a_model(
     metadata = read_metadata(Path(json.loads(result.stdout)["model"]))
     assert metadata.parent == "tiny"
     assert metadata.recommended == read_metadata(tiny_model_path).recommended
+
+
+#: A value other than the default for every setting that has an option.
+OTHER_VALUES: dict[str, list[object]] = {
+    "ranges": ["1,4"],
+    "pyramid_ranges": ["2,1,1,1"],
+    "scale": [0.5, 2.5],
+    "optimizer": ["paper"],
+    "schedule": ["constant"],
+    "connectivity": [8],
+    "crop": [64],
+}
+
+
+@pytest.mark.parametrize("known", SETTINGS, ids=lambda known: known.name)
+def test_every_option_changes_its_setting(
+    run: Run, disks: tuple[Path, Path], tmp_path: Path, monkeypatch: Any, known: Setting
+) -> None:
+    seen: list[TrainingSettings] = []
+
+    def stop(*arguments: Any, **options: Any) -> None:
+        seen.append(arguments[3])
+        raise InputError("Enough.")
+
+    monkeypatch.setattr(session, "train_model", stop)
+    default = getattr(*home(TrainingSettings(), known.name))
+    flag = known.flag
+    if isinstance(default, bool):
+        flag, typed = flag.replace("--", "--no-" if default else "--"), []
+    elif known.name in OTHER_VALUES:
+        typed = OTHER_VALUES[known.name]
+    else:
+        typed = [default / 2 if known.kind is float else default + 1]
+    run("train", *disks, "-o", tmp_path / "run", flag, *typed)
+    found = getattr(*home(seen[0], known.name))
+    assert found != default
+    assert type(found) is type(default)
+    assert seen[0].updated(**{known.name: default}) == TrainingSettings()
+
+
+def home(settings: TrainingSettings, name: str) -> tuple[object, str]:
+    """Return the settings object that has a setting, and its name."""
+    parts = (settings, settings.objective, settings.augmentation)
+    return next(part for part in parts if hasattr(part, name)), name
+
+
+def test_help_shows_defaults_below_their_headings(run: Run) -> None:
+    basic, rest = run("train", "-h").stdout.split("Method:")
+    method, augmentation = rest.split("Augmentation:")
+    assert f"[default: {TrainingSettings().iterations}]" in " ".join(basic.split())
+    assert "--ema-decay" not in basic
+    assert f"[default: {TrainingSettings().ema_decay}]" in " ".join(method.split())
+    assert "--balance-classes / --no-balance-classes" in method
+    assert "[default: 0.8 1.25]" in " ".join(augmentation.split())
+
+
+def test_the_network_can_be_that_of_the_paper(
+    run: Run, disks: tuple[Path, Path], tmp_path: Path
+) -> None:
+    flags = ["--align-corners", "--no-full-resolution-skip"]
+    result = run("train", *disks, "-o", tmp_path / "run", *SHORT, *flags)
+    assert result.exit_code == 0, result.output
+    arguments = read_metadata(tmp_path / "run" / "my-model.pea.safetensors").arguments
+    assert arguments["align_corners"] is True
+    assert arguments["full_resolution_skip"] is False
 
 
 def test_interrupted_run_is_saved_and_goes_on(
@@ -149,7 +217,10 @@ def test_channels_are_those_of_the_file(
         (["--ranges", "0"], "Every range is a whole number"),
         (["--ranges", "x"], "--ranges takes whole numbers"),
         (["--widths", "1,2"], "--widths are five numbers"),
-        (["--widths", "4,4,4,4,4", "--start", "nuclei"], "leave them out"),
+        (["--widths", "4,4,4,4,4", "--start", "nuclei"], "leave --widths out"),
+        (["--no-align-corners", "--start", "nuclei"], "leave --align-corners out"),
+        (["--pyramid-ranges", "1;2"], "--pyramid-ranges takes whole numbers"),
+        (["--noise-probability", 2], "noise_probability lies between 0 and 1"),
         (["--start", "elephants"], "There is no model 'elephants'"),
         (["--name", "a/b"], "cannot be called 'a/b'"),
         (["--channels", "some"], "--channels is one of all, not 'some'"),

@@ -93,8 +93,8 @@ def test_nothing_in_the_file_is_executed(tmp_path: Path) -> None:
     [
         ({"learning_rate": 1e-3}, "learning_rate"),
         ({"seed": 1, "crop": 128}, "crop, seed"),
-        ({"objective": ObjectiveSettings(ranges=(1, 7))}, "objective"),
-        ({"augmentation": AugmentationSettings(blur=2.0)}, "augmentation"),
+        ({"objective": ObjectiveSettings(ranges=(1, 7))}, "ranges"),
+        ({"augmentation": AugmentationSettings(blur=2.0)}, "blur"),
     ],
 )
 def test_other_settings_are_refused_by_name(
@@ -102,6 +102,14 @@ def test_other_settings_are_refused_by_name(
 ) -> None:
     with pytest.raises(InputError, match=f"but these differ: {names}."):
         checkpoint.check_settings(replace(SETTINGS, **changes))
+
+
+def test_a_run_from_before_a_setting_existed_goes_on(checkpoint: Checkpoint) -> None:
+    del checkpoint.settings["warmup"]
+    del checkpoint.settings["objective"]["symmetric_cross"]
+    checkpoint.check_settings(SETTINGS)
+    with pytest.raises(InputError, match="but these differ: symmetric_cross"):
+        checkpoint.check_settings(SETTINGS.updated(symmetric_cross=True))
 
 
 def test_another_network_is_refused(checkpoint: Checkpoint) -> None:

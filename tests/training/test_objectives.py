@@ -166,6 +166,24 @@ def test_foreground_loss_is_the_cross_entropy() -> None:
     assert foreground_loss(logits, foreground).item() == pytest.approx(expected)
 
 
+def test_foreground_and_background_can_count_the_same() -> None:
+    logits = torch.tensor([[[[0.0, 3.0, 0.0, 0.0]], [[0.0, 1.0, 0.0, 0.0]]]])
+    foreground = torch.tensor([[[1, 0, 0, 0]]])
+    # Three pixels of background weigh 1 each, the one of foreground weighs 3.
+    background = (np.log(1 + np.exp(-2)) + 2 * np.log(2)) / 3
+    expected = (np.log(2) + background) / 2
+    found = foreground_loss(logits, foreground, balance=True).item()
+    assert found == pytest.approx(expected)
+    assert foreground_loss(logits, foreground).item() != pytest.approx(expected)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_foreground_alone_or_missing_is_not_balanced(value: int) -> None:
+    logits, foreground = torch.randn(2, 2, 3, 3), torch.full((2, 3, 3), value)
+    balanced = foreground_loss(logits, foreground, balance=True)
+    torch.testing.assert_close(balanced, foreground_loss(logits, foreground))
+
+
 def test_unit_embedding_is_single_precision_and_of_length_1() -> None:
     embedding = torch.randn(2, 5, 3, 3, dtype=torch.bfloat16)
     unit = unit_embedding(embedding)

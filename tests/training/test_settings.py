@@ -4,6 +4,7 @@ import pytest
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Neighborhood
+from napari_pea.core.settings import SegmentationSettings
 from napari_pea.training.settings import (
     AugmentationSettings,
     ObjectiveSettings,
@@ -63,8 +64,24 @@ def test_bad_values_of_the_objective_are_named(changes: dict[str, object], messa
         ({"scale": (1.2, 0.8)}, r"magnification above 0, not \(1.2, 0.8\)"),
         ({"scale": (0.0, 1.0)}, "magnification above 0"),
         ({"elastic_spacing": 0}, "elastic_spacing must be at least 1, not 0"),
+        ({"geometric_probability": 1.5}, "geometric_probability lies between 0 and 1, not 1.5"),
+        ({"noise": -0.1}, "noise cannot be negative: -0.1"),
     ],
 )
 def test_bad_values_of_the_augmentation_are_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         AugmentationSettings(**changes)
+
+
+def test_single_values_of_run_and_parts_are_changed() -> None:
+    settings = TrainingSettings(objective=ObjectiveSettings(connectivity=8))
+    changed = settings.updated(iterations=7, ranges=(1, 2), noise_probability=0.0)
+    assert changed.iterations == 7
+    assert changed.objective == ObjectiveSettings(ranges=(1, 2), connectivity=8)
+    assert changed.augmentation == AugmentationSettings(noise_probability=0.0)
+    with pytest.raises(InputError, match=r"no setting 'speed'; the settings are iterations, .*"):
+        settings.updated(speed=3)
+
+
+def test_pairs_that_are_trained_are_those_that_are_looked_at() -> None:
+    assert ObjectiveSettings().ranges == SegmentationSettings().ranges

@@ -96,6 +96,26 @@ def test_gradients_stay_out_of_the_transformed_branch(
     )
 
 
+def test_both_directions_are_averaged(make_tiny_network, batch: Batch) -> None:
+    network = make_tiny_network().eval()
+    settings = replace(SETTINGS, symmetric_cross=True, cross_weight=2)
+    losses = batch_losses(network, batch, settings, TRANSFORM)
+    vectors = unit_embedding(network(batch.images).embedding)
+    changed = TRANSFORM.apply(batch.images, batch.foreground)
+    other = TRANSFORM.undo(unit_embedding(network(changed).embedding))
+    there = correlation_loss(vectors, other, batch.target)
+    back = correlation_loss(other, vectors, batch.target)
+    torch.testing.assert_close(losses["cross"], there + back)
+    assert there.item() != pytest.approx(back.item(), rel=1e-6)
+
+
+def test_the_foreground_can_be_balanced(make_tiny_network, batch: Batch) -> None:
+    network = make_tiny_network().eval()
+    losses = batch_losses(network, batch, replace(SETTINGS, balance_foreground=True))
+    expected = foreground_loss(network(batch.images).foreground, batch.foreground, balance=True)
+    torch.testing.assert_close(losses["foreground"], 4 * expected)
+
+
 def test_nothing_needs_gradients_in_validation(make_tiny_network, batch: Batch) -> None:
     with torch.inference_mode():
         losses = batch_losses(make_tiny_network().eval(), batch, SETTINGS, TRANSFORM)

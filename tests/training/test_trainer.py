@@ -12,9 +12,11 @@ import torch
 from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.networks import EmbeddingNetwork
 from napari_pea.core.progress import CancelToken
+from napari_pea.training import trainer as trainer_module
 from napari_pea.training.checkpoint import CHECKPOINT_NAME, Checkpoint
 from napari_pea.training.history import History
 from napari_pea.training.settings import ObjectiveSettings, TrainingSettings
+from napari_pea.training.step import batch_losses
 from napari_pea.training.trainer import DivergenceError, Trainer
 
 SETTINGS = TrainingSettings(
@@ -72,6 +74,8 @@ def test_a_short_training_run_reduces_the_validation_loss(make_trainer) -> None:
         {"objective": ObjectiveSettings(cross_weight=0, pyramid_weight=0)},
         {"objective": ObjectiveSettings(detach_cross=False, balance_classes=False)},
         {"objective": ObjectiveSettings(connectivity=8)},
+        {"objective": ObjectiveSettings(symmetric_cross=True, balance_foreground=True)},
+        {"ema_decay": 0.0},
         {"iterations": 9},
         {"iterations": 1, "batch_size": 1},
     ],
@@ -122,6 +126,48 @@ def test_a_resumed_run_equals_an_uninterrupted_one(make_trainer, tmp_path: Path,
     for row, same in zip(whole.history.rows, resumed.history.rows, strict=True):
         assert row == pytest.approx(same, abs=1e-4)
     assert resumed.best_score == pytest.approx(whole.best_score, abs=1e-4)
+
+
+def test_a_cancelled_validation_is_done_again(make_trainer, tmp_path: Path) -> None:
+    def scorer(network: EmbeddingNetwork, cancel: CancelToken | None) -> dict[str, float]:
+        assert cancel is token
+        if network is stopped_in:
+            token.cancel()
+        token.check()
+        return {"aji": 0.5}
+
+    token, stopped_in = CancelToken(), None
+    whole = make_trainer(folder=tmp_path / "whole", scorer=scorer)
+    whole.run(cancel=token)
+
+    cut = make_trainer(folder=tmp_path / "cut", scorer=scorer)
+    stopped_in = cut.averaged_network
+    with pytest.raises(Cancelled):
+        cut.run(cancel=token)
+    assert cut.iteration == 3
+    assert not cut.history.rows
+
+    token = CancelToken()
+    resumed = make_trainer(folder=tmp_path / "cut", scorer=scorer)
+    resumed.resume()
+    resumed.run(cancel=token)
+    for row, same in zip(whole.history.rows, resumed.history.rows, strict=True):
+        assert row == pytest.approx(same, abs=1e-4)
+
+
+def test_the_validation_loss_can_be_cancelled(make_trainer, monkeypatch) -> None:
+    token = CancelToken()
+
+    def cancelling(*arguments, **options):
+        if len(arguments) == 3:  # without a cross branch: in validation
+            token.cancel()
+        return batch_losses(*arguments, **options)
+
+    monkeypatch.setattr(trainer_module, "batch_losses", cancelling)
+    trainer = make_trainer()
+    with pytest.raises(Cancelled):
+        trainer.run(cancel=token)
+    assert trainer.iteration == 3
 
 
 def test_a_crash_costs_no_more_than_the_steps_since_the_last_checkpoint(
@@ -185,22 +231,11 @@ def test_the_best_network_is_kept(make_trainer) -> None:
         assert not network.training
         kept.append((measured["aji"], iteration))
 
-    trainer = make_trainer(scorer=lambda network: {"aji": next(scores), "dice": 0.0}, keep=keep)
+    trainer = make_trainer(scorer=lambda *_: {"aji": next(scores), "dice": 0.0}, keep=keep)
     history = trainer.run()
     assert kept == [(0.2, 3), (0.9, 6)]
     assert trainer.best_score == 0.9
     assert history.column("aji") == ([3, 6, 8], [0.2, 0.9, 0.5])
-
-
-def test_the_score_that_selects_can_be_chosen(make_trainer) -> None:
-    scores = iter([0.2, 0.9, 0.5])
-    kept: list[int] = []
-    make_trainer(
-        scorer=lambda network: {"aji": 0.5, "dice": -next(scores)},
-        select_by="dice",
-        keep=lambda network, measured, iteration: kept.append(iteration),
-    ).run()
-    assert kept == [3]
 
 
 def test_without_validation_data_the_last_network_is_kept(make_trainer) -> None:

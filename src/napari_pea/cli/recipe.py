@@ -1,4 +1,4 @@
-"""`napari-pea recipe`: making the shipped models again."""
+"""`napari-pea recipe`: making the shipped models again, and testing their recipe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_pea.cli.console import cancel_on_interrupt, progress_bar
+from napari_pea.cli.console import cancel_on_interrupt, given, progress_bar
 
 app = typer.Typer(help="Make a shipped model again.", no_args_is_help=True)
 
@@ -33,3 +33,35 @@ def nuclei(
     for group, summary in trial.scores.items():
         figures = ", ".join(f"{name} {value:.4f}" for name, value in summary.items())
         typer.echo(f"{group}: {figures}")
+
+
+@app.command("ablation")
+def ablation(
+    data: Annotated[Path, typer.Option(help="Folder that holds the folders bbbc039 and dsb2018.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the runs and their table.")
+    ],
+    iterations: Annotated[int, typer.Option(help="Steps of the optimiser for each run.")],
+    seeds: Annotated[int, typer.Option(help="Runs for each choice, with different seeds.")] = 1,
+    batch_size: Annotated[int | None, typer.Option(help="Crops for each step.")] = None,
+    crop: Annotated[int | None, typer.Option(help="Side of the crops, a multiple of 16.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+) -> None:
+    """Compare choices of the method under an equal budget.
+
+    Each run changes one thing of the recipe of `nuclei`. Started again on the same folder the
+    comparison goes on where it stopped.
+    """
+    from napari_pea.experiments.ablation import MARKDOWN_NAME, nuclei_ablation
+
+    with cancel_on_interrupt() as cancel, progress_bar("Training") as progress:
+        nuclei_ablation(
+            data,
+            output,
+            seeds=seeds,
+            device=device,
+            progress=progress,
+            cancel=cancel,
+            **given(iterations=iterations, batch_size=batch_size, crop=crop),
+        )
+    typer.echo((output / MARKDOWN_NAME).read_text())

@@ -19,6 +19,7 @@ from napari_pea.cli.console import (
     progress_bar,
     whole_numbers,
 )
+from napari_pea.cli.train_settings import METHOD, with_settings
 from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.progress import CancelToken, Progress
 
@@ -49,6 +50,7 @@ class Reading:
     colours: bool = False
 
 
+@with_settings
 def train(
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of images.")],
     labels: Annotated[
@@ -85,33 +87,22 @@ def train(
     widths: Annotated[
         str | None, typer.Option(help="Feature channels at 1/1 to 1/16, such as 16,32,64,128,256.")
     ] = None,
-    ranges: Annotated[
-        str | None, typer.Option(help="Distances of the pixel pairs that are trained.")
+    align_corners: Annotated[
+        bool | None,
+        typer.Option(help="Upsample as the authors' code does.", rich_help_panel=METHOD),
     ] = None,
-    iterations: Annotated[int | None, typer.Option(help="Steps of the optimiser.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Crops for each step.")] = None,
-    crop: Annotated[int | None, typer.Option(help="Side of the crops, a multiple of 16.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="The highest one.")] = None,
-    optimizer: Annotated[str | None, typer.Option(help="adamw or paper.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="one-cycle or constant.")] = None,
-    cross_weight: Annotated[
-        float | None, typer.Option(help="Weight of the cross-correlation term; 0 is faster.")
+    full_resolution_skip: Annotated[
+        bool | None,
+        typer.Option(help="Let the last layer see the finest features.", rich_help_panel=METHOD),
     ] = None,
-    pyramid_weight: Annotated[
-        float | None, typer.Option(help="Weight of the embedding pyramid.")
-    ] = None,
-    foreground_weight: Annotated[
-        float | None, typer.Option(help="Weight of the foreground.")
-    ] = None,
-    validate_every: Annotated[int | None, typer.Option(help="In iterations.")] = None,
-    checkpoint_every: Annotated[int | None, typer.Option(help="In iterations.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides every random draw.")] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, mixed or full.")] = "auto",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the folder.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    *,
+    changes: dict[str, Any],
 ) -> None:
     """Train a model on annotated images.
 
@@ -124,24 +115,13 @@ def train(
     one_of(channels, ["all"], "--channels")
     if channel is not None and channels is not None:
         raise InputError("--channel and --channels cannot both be given: leave one of them out.")
-    model = _model(name, start, whole_numbers(widths, "--widths"))
-    settings = default_settings(start).updated(
-        **given(
-            ranges=whole_numbers(ranges, "--ranges"),
-            cross_weight=cross_weight,
-            pyramid_weight=pyramid_weight,
-            foreground_weight=foreground_weight,
-            iterations=iterations,
-            batch_size=batch_size,
-            crop=crop,
-            learning_rate=learning_rate,
-            optimizer=optimizer,
-            schedule=schedule,
-            validate_every=validate_every,
-            checkpoint_every=checkpoint_every,
-            seed=seed,
-        )
+    network = given(
+        widths=whole_numbers(widths, "--widths"),
+        align_corners=align_corners,
+        full_resolution_skip=full_resolution_skip,
     )
+    model = _model(name, start, network)
+    settings = default_settings(start).updated(**changes)
     shown, held_out = split(find_pairs(images, labels), training, validation, hold_out)
     started = time.perf_counter()
     with cancel_on_interrupt() as cancel:
@@ -236,15 +216,17 @@ def _listed(path: Path, pairs: Pairs) -> Pairs:
     return [known[name] for name in dict.fromkeys(wanted)]
 
 
-def _model(name: str, start: str | None, widths: tuple[int, ...] | None) -> ModelMetadata:
+def _model(name: str, start: str | None, network: dict[str, Any]) -> ModelMetadata:
     """Return what is said about the new model before it is trained."""
     from napari_pea.models.metadata import ModelMetadata
 
-    if start is not None and widths is not None:
-        raise InputError("--widths are those of the model to go on from: leave them out.")
+    if start is not None and network:
+        flag = f"--{next(iter(network)).replace('_', '-')}"
+        raise InputError(f"With --start the network is that of the model: leave {flag} out.")
+    widths = network.get("widths")
     if widths is not None and (len(widths) != 5 or min(widths) < 1):
         raise InputError(f"--widths are five numbers of at least 1, not {widths}.")
-    return ModelMetadata(name=name, architecture="resunet2d", arguments=given(widths=widths))
+    return ModelMetadata(name=name, architecture="resunet2d", arguments=network)
 
 
 def _run(

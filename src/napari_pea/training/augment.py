@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from napari_pea.training.annotation import UNANNOTATED
 from napari_pea.training.settings import AugmentationSettings
 
 if TYPE_CHECKING:
@@ -23,40 +24,53 @@ def augmented_crop(
     side: int,
     settings: AugmentationSettings,
     rng: Rng,
+    *,
+    focus: tuple[int, int] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Cut a random crop and change it (methods A7).
 
     Geometry is applied while the crop is cut, so that only the pixels of the crop are
-    computed and nothing has to be filled in: beyond its edges the image is mirrored.
+    computed and nothing has to be filled in: beyond its edges the image is mirrored, and so
+    are its labels. With a focus the labels are not: there nothing is annotated beyond the edges.
 
     Parameters
     ----------
     image : array of float32, shape (C, Y, X)
         Normalised image.
     labels : array of int32, shape (Y, X)
-        Object ids.
+        Object ids, and -1 where nothing is annotated.
     side : int
         Side of the crop in pixels.
     settings : AugmentationSettings
         How much is changed.
     rng : numpy Generator
         Decides everything.
+    focus : (int, int), optional
+        A pixel that the crop shows, somewhere around its middle; by default any crop of the
+        image is as likely as any other.
 
     Returns
     -------
     image : array of float32, shape (C, side, side)
     labels : array of int32, shape (side, side)
     """
-    coordinates = _crop_coordinates(labels.shape, side, settings, rng)
+    coordinates = _crop_coordinates(labels.shape, side, settings, rng, focus)
     crop = np.stack(
         [ndimage.map_coordinates(channel, coordinates, order=1, mode="mirror") for channel in image]
     )
-    crop_labels = ndimage.map_coordinates(labels, coordinates, order=0, mode="mirror")
+    beyond = "mirror" if focus is None else "constant"
+    crop_labels = ndimage.map_coordinates(
+        labels, coordinates, order=0, mode=beyond, cval=UNANNOTATED
+    )
     return change_intensity(crop, settings, rng), crop_labels
 
 
 def _crop_coordinates(
-    shape: tuple[int, ...], side: int, settings: AugmentationSettings, rng: Rng
+    shape: tuple[int, ...],
+    side: int,
+    settings: AugmentationSettings,
+    rng: Rng,
+    focus: tuple[int, int] | None,
 ) -> NDArray[np.float64]:
     """Return where in the image the pixels of a crop lie, shape (2, side, side)."""
     axis = np.arange(side) - (side - 1) / 2
@@ -64,7 +78,12 @@ def _crop_coordinates(
     if rng.random() < 0.5:
         grid = grid[::-1]
     grid = grid * rng.choice([-1, 1], size=(2, 1, 1))
-    centre = np.array([_centre(size, side, rng) for size in shape])
+    if focus is None:
+        centre = np.array([_centre(size, side, rng) for size in shape])
+    else:
+        centre = np.array(
+            [_near(at, size, side, rng) for at, size in zip(focus, shape, strict=True)]
+        )
     if rng.random() < settings.geometric_probability:
         angle = rng.uniform(0, 2 * np.pi)
         low, high = np.log(settings.scale)
@@ -83,6 +102,17 @@ def _centre(size: int, side: int, rng: Rng) -> float:
     if size <= side:
         return (size - 1) / 2
     return float(rng.integers(0, size - side + 1)) + (side - 1) / 2
+
+
+def _near(focus: int, size: int, side: int, rng: Rng) -> float:
+    """Return a random crop centre along an axis, near enough to a pixel to show it.
+
+    The crop stays inside the image as far as the pixel, turned by any angle, stays in the crop.
+    """
+    wanted = focus + int(rng.integers(-(side // 5), side // 5 + 1)) + (side % 2 - 1) / 2
+    half = min(side, size) / 2 - 0.5
+    inside = np.clip(wanted, half, size - 1 - half)
+    return float(np.clip(inside, focus - side // 3, focus + side // 3))
 
 
 def _elastic_displacement(

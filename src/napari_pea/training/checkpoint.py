@@ -30,6 +30,8 @@ class Checkpoint:
         State dictionaries.
     best_score : float
         The best validation score so far.
+    best_iteration : int or None
+        When it was reached.
     rows : list of dict
         The history.
     pending : list of dict
@@ -45,6 +47,7 @@ class Checkpoint:
     best_score: float
     rows: list[dict[str, float]]
     pending: list[dict[str, float]]
+    best_iteration: int | None = None
 
     def save(self, folder: Path) -> None:
         """Write the checkpoint into a run's folder, replacing the one before."""
@@ -82,8 +85,11 @@ class Checkpoint:
         InputError
             If a setting differs.
         """
-        wanted = plain_settings(settings)
-        changed = [name for name in wanted if self.settings.get(name) != wanted[name]]
+        # Settings that did not exist when the run began had the value that is the default now.
+        began = _flat(plain_settings(TrainingSettings())) | _flat(self.settings)
+        changed = [
+            name for name, value in _flat(plain_settings(settings)).items() if began[name] != value
+        ]
         if changed:
             raise InputError(
                 "A run is resumed with the settings it began with, but these differ: "
@@ -109,6 +115,14 @@ class Checkpoint:
 def plain_settings(settings: TrainingSettings) -> dict[str, Any]:
     """Return the settings as nested dictionaries of numbers, strings and lists."""
     return {name: _plain(value) for name, value in asdict(settings).items()}
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run and of its parts in one dictionary."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def _plain(value: Any) -> Any:

@@ -12,12 +12,20 @@ import torch
 from napari_pea.core.affinity import label_affinities
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Neighborhood
+from napari_pea.training.annotation import UNANNOTATED
 from napari_pea.training.augment import augmented_crop
 from napari_pea.training.objectives import AffinityTarget
 from napari_pea.training.settings import ObjectiveSettings, TrainingSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+#: How far the ends of a random pair are apart at most, along each axis: what is further away
+#: a network cannot tell apart by what it sees, nor has to.
+DISTANT_REACH = 64
+#: How often a crop of a partly annotated image is drawn around its background strokes.
+BACKGROUND_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -29,9 +37,10 @@ class AnnotatedImage:
     image : array of float32, shape (C, Y, X)
         Normalised image.
     labels : array of int32, shape (Y, X)
-        Object ids; 0 is background.
+        Object ids; 0 is background, and -1 where nothing is annotated.
     weight : float
-        How often the image is drawn, relative to the others.
+        How often the image is drawn, relative to the others. An image that is annotated in
+        part is drawn once for each of its objects, and once for its background.
     group : str
         The data set it belongs to; groups are scored apart.
     """
@@ -40,6 +49,11 @@ class AnnotatedImage:
     labels: NDArray[np.int32]
     weight: float = 1.0
     group: str = ""
+
+    @property
+    def sparse(self) -> bool:
+        """Whether anything is not annotated."""
+        return bool((self.labels < 0).any())
 
 
 @dataclass(frozen=True)
@@ -50,34 +64,41 @@ class Batch:
     ----------
     images : tensor of float32, shape (B, C, Y, X)
     foreground : tensor of int64, shape (B, Y, X)
-        1 inside objects.
+        1 inside objects, -1 where nothing is annotated.
     target : AffinityTarget
         At full resolution.
     pyramid : tuple of AffinityTarget
         At 1/2, 1/4, 1/8 and 1/16.
+    distant : tensor of int64, shape (P, 3), or None
+        Random pairs in different objects: which crop, and the flat positions of two pixels.
     """
 
     images: torch.Tensor
     foreground: torch.Tensor
     target: AffinityTarget
     pyramid: tuple[AffinityTarget, ...]
+    distant: torch.Tensor | None = None
 
 
 def make_batch(
     crops: Sequence[tuple[NDArray[np.float32], NDArray[np.int32]]],
     settings: ObjectiveSettings,
     device: torch.device,
+    rng: np.random.Generator | None = None,
 ) -> Batch:
     """Return a batch of (image, labels) crops of one size, on `device`.
 
-    Labels of coarser levels are those at the middle of each block of pixels.
+    Labels of coarser levels are those at the middle of each block of pixels. A pair of pixels
+    counts where both are annotated. Without `rng` there are no distant pairs.
     """
     images = np.stack([image for image, _ in crops])
     labels = np.stack([ids for _, ids in crops])
 
     def target(neighborhood: Neighborhood, step: int) -> AffinityTarget:
         coarse = labels[:, step // 2 :: step, step // 2 :: step]
-        pairs = [label_affinities(ids, neighborhood.offsets) for ids in coarse]
+        pairs = [
+            label_affinities(ids, neighborhood.offsets, ignore_label=UNANNOTATED) for ids in coarse
+        ]
         return AffinityTarget.of(
             neighborhood.offset_list,
             torch.from_numpy(np.stack([affinities for affinities, _ in pairs])).to(device),
@@ -87,13 +108,51 @@ def make_batch(
 
     return Batch(
         images=torch.from_numpy(images).to(device, memory_format=torch.channels_last),
-        foreground=torch.from_numpy((labels > 0).astype(np.int64)).to(device),
+        foreground=torch.from_numpy(np.clip(labels, UNANNOTATED, 1).astype(np.int64)).to(device),
         target=target(settings.neighborhood, 1),
         pyramid=tuple(
             target(neighborhood, 2**level)
             for level, neighborhood in enumerate(settings.pyramid_neighborhoods, start=1)
         ),
+        distant=None
+        if rng is None or not settings.distant_pairs
+        else torch.from_numpy(distant_pairs(labels, settings.distant_pairs, rng)).to(device),
     )
+
+
+def distant_pairs(
+    labels: NDArray[np.int32], count: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw pairs of annotated pixels and return those with differing ids.
+
+    Parameters
+    ----------
+    labels : array of int32, shape (B, Y, X)
+        Object ids; 0 is background, and -1 where nothing is annotated.
+    count : int
+        Pairs to draw in each image.
+    rng : numpy Generator
+        Decides everything.
+
+    Returns
+    -------
+    array of int64, shape (P, 3)
+        Which image, and the flat positions of two pixels that are at most `DISTANT_REACH`
+        apart along each axis.
+    """
+    width = labels.shape[2]
+    found = [np.zeros((0, 3), np.int64)]
+    for index, ids in enumerate(labels):
+        flat = ids.ravel()
+        known = np.flatnonzero(flat >= 0)
+        if not known.size:
+            continue
+        first, second = rng.choice(known, size=(2, count))
+        steps = np.abs(np.stack(np.divmod(first, width)) - np.stack(np.divmod(second, width)))
+        kept = (flat[first] != flat[second]) & (steps <= DISTANT_REACH).all(axis=0)
+        pairs = np.stack([np.full(count, index), first, second], axis=1)
+        found.append(pairs[kept].astype(np.int64))
+    return np.concatenate(found)
 
 
 def check_annotated(
@@ -128,7 +187,7 @@ def check_annotated(
                 f"Image and labels of {what} image {index} differ in size: "
                 f"{item.image.shape[1:]} and {item.labels.shape}."
             )
-    if not any(item.labels.any() for item in images):
+    if not any((item.labels > 0).any() for item in images):
         raise InputError(
             f"No object is labelled in the {what} data: every label image is 0 throughout."
         )
@@ -155,18 +214,118 @@ class CropSampler:
     """Draws training crops; each draw depends only on the seed and its number.
 
     So a run that is resumed sees what the uninterrupted run would have seen.
+
+    Parameters
+    ----------
+    images : sequence of AnnotatedImage
+        Crops of partly annotated ones are drawn around what is annotated.
+    settings : TrainingSettings
+        The run.
+    replay : sequence of AnnotatedImage, optional
+        Images from which a share of every batch comes: see `napari_pea.training.replay`.
     """
 
-    def __init__(self, images: Sequence[AnnotatedImage], settings: TrainingSettings) -> None:
-        self._images = tuple(images)
+    def __init__(
+        self,
+        images: Sequence[AnnotatedImage],
+        settings: TrainingSettings,
+        replay: Sequence[AnnotatedImage] = (),
+    ) -> None:
         self._settings = settings
-        weights = np.array([item.weight for item in images], dtype=float)
-        self._probabilities = weights / weights.sum()
+        self._pool = _Pool.of(images)
+        self._replayed = _Pool.of(replay) if replay else None
+        # The same number in every batch keeps the statistics of batch norm steady.
+        self._n_replayed = round(settings.replay * settings.batch_size) if replay else 0
 
     def crops(self, iteration: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32]]]:
         """Yield the augmented crops of an iteration."""
         settings = self._settings
         for index in range(settings.batch_size):
             rng = np.random.default_rng((settings.seed, iteration, index))
-            item = self._images[rng.choice(len(self._images), p=self._probabilities)]
-            yield augmented_crop(item.image, item.labels, settings.crop, settings.augmentation, rng)
+            pool = self._pool
+            if self._replayed is not None and index < self._n_replayed:
+                pool = self._replayed
+            item, foci = pool.draw(rng)
+            yield augmented_crop(
+                item.image,
+                item.labels,
+                settings.crop,
+                settings.augmentation,
+                rng,
+                focus=None if foci is None else foci.draw(rng),
+            )
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Images, and how often each is drawn."""
+
+    images: tuple[AnnotatedImage, ...]
+    foci: tuple[_Foci | None, ...]
+    probabilities: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, images: Sequence[AnnotatedImage]) -> _Pool:
+        foci = tuple(_Foci.of(item.labels) if item.sparse else None for item in images)
+        weights = np.array(
+            [
+                item.weight * (1 if known is None else known.n_ids)
+                for item, known in zip(images, foci, strict=True)
+            ],
+            dtype=float,
+        )
+        return cls(tuple(images), foci, weights / weights.sum())
+
+    def draw(self, rng: np.random.Generator) -> tuple[AnnotatedImage, _Foci | None]:
+        number = rng.choice(len(self.images), p=self.probabilities)
+        return self.images[number], self.foci[number]
+
+
+@dataclass(frozen=True)
+class _Foci:
+    """The annotated pixels of an image, from which crops are drawn.
+
+    Attributes
+    ----------
+    positions : array of int
+        Flat positions of the annotated pixels, sorted by id.
+    starts : array of int
+        Where in `positions` each id begins, and their end.
+    has_background : bool
+        Whether the first id is the background.
+    width : int
+        Of the image.
+    """
+
+    positions: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    has_background: bool
+    width: int
+
+    @classmethod
+    def of(cls, labels: NDArray[np.int32]) -> _Foci:
+        flat = labels.ravel()
+        known = np.flatnonzero(flat >= 0)
+        positions = known[np.argsort(flat[known], kind="stable")]
+        ids, starts = np.unique(flat[positions], return_index=True)
+        return cls(
+            positions=positions,
+            starts=np.append(starts, positions.size),
+            has_background=bool(ids.size and ids[0] == 0),
+            width=labels.shape[1],
+        )
+
+    @property
+    def n_ids(self) -> int:
+        return len(self.starts) - 1
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Return a pixel of an object, each as likely as the others, or of the background."""
+        n_objects = self.n_ids - self.has_background
+        if self.has_background and (not n_objects or rng.random() < BACKGROUND_SHARE):
+            chosen = 0
+        else:
+            chosen = int(self.has_background) + int(rng.integers(n_objects))
+        where = rng.integers(self.starts[chosen], self.starts[chosen + 1])
+        y, x = divmod(int(self.positions[where]), self.width)
+        return y, x

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_pea.core.files import atomic_write
+from napari_pea.training.validation import DECISIVE_SCORE, SCORES
 
 Row = dict[str, float]
 
@@ -58,7 +59,7 @@ class History:
             iterations, values = self.column(name)
             if name == "loss" or name.endswith("_loss"):
                 left.plot(iterations, values, label=name.replace("_", " "), linewidth=1)
-            elif name in ("aji", "dice", "pq", "ap50") or name.split("/")[-1] == "aji":
+            elif name in SCORES or name.split("/")[-1] == DECISIVE_SCORE:
                 right.plot(iterations, values, marker=".", label=name)
         left.set(xlabel="iteration", ylabel="loss", yscale="log")
         right.set(xlabel="iteration", ylabel="validation score")

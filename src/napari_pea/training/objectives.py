@@ -16,7 +16,10 @@ from torch.nn import functional
 
 from napari_pea.core.affinity import correlate
 from napari_pea.core.neighborhood import Offset
+from napari_pea.training.annotation import UNANNOTATED
 
+#: An image with fewer annotated pixels or pairs than this counts less than the others.
+FEWEST = 16.0
 #: Bounds of the class ratio from which the weights are made.
 RATIO_BOUNDS = (0.05, 0.99)
 
@@ -33,7 +36,8 @@ class AffinityTarget:
         1 where a pair belongs together.
     weights : tensor of float, shape (B, N, *spatial)
         Weight of each pair; sums to 1 over the valid pairs of a channel of the batch, up
-        to class balancing.
+        to class balancing. Each image counts the same, however much of it is annotated, but
+        those with next to no pairs count less.
     """
 
     offsets: tuple[Offset, ...]
@@ -52,8 +56,8 @@ class AffinityTarget:
         """Make a target from affinities and the mask of valid pairs."""
         counted = valid.float()
         spatial = tuple(range(2, affinities.ndim))
-        pairs = counted.sum(dim=(0, *spatial), keepdim=True).clamp(min=1.0)
-        weights = counted / pairs
+        pairs = counted.sum(dim=spatial, keepdim=True).clamp(min=FEWEST)
+        weights = counted / (pairs * len(counted))
         if balance_classes:
             weights = weights * class_weights(affinities, counted)
         return cls(offsets, affinities, weights)
@@ -101,7 +105,30 @@ def correlation_loss(
     return (target.weights * (cosines - target.affinities).square()).sum()
 
 
-def foreground_loss(logits: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
+def distant_loss(vectors: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
+    """Return the mean squared cosine of pairs in different objects, where it is above 0.
+
+    Affinities below 0 count as 0 afterwards (methods A4), so there is nothing to be gained
+    there; pairs of the neighborhood are drawn to 0 from below too, as in the authors' code.
+
+    Parameters
+    ----------
+    vectors : tensor, shape (B, D, Y, X)
+        Embedding vectors of unit length.
+    pairs : tensor of int64, shape (P, 3)
+        Which image, and the flat positions of two pixels in it.
+    """
+    if not len(pairs):
+        return vectors.new_zeros(())
+    flat = vectors.flatten(2)
+    image, first, second = pairs.unbind(1)
+    cosines = (flat[image, :, first] * flat[image, :, second]).sum(dim=1)
+    return cosines.clamp(min=0).square().mean()
+
+
+def foreground_loss(
+    logits: torch.Tensor, foreground: torch.Tensor, *, balance: bool = False
+) -> torch.Tensor:
     """Return the cross entropy of the foreground head.
 
     Parameters
@@ -109,9 +136,26 @@ def foreground_loss(logits: torch.Tensor, foreground: torch.Tensor) -> torch.Ten
     logits : tensor, shape (B, 2, *spatial)
         Logits of background and foreground.
     foreground : tensor of int64, shape (B, *spatial)
-        1 inside objects.
+        1 inside objects, -1 where nothing is annotated: these count nowhere.
+    balance : bool
+        Whether each class is weighted by the pixels of the other in the batch, so that both
+        count the same (methods A5); where only one occurs this changes nothing.
+
+    Notes
+    -----
+    Each image counts the same, however much of it is annotated.
     """
-    return functional.cross_entropy(logits, foreground)
+    spatial = tuple(range(1, foreground.ndim))
+    known = (foreground != UNANNOTATED).float()
+    weights = known / (known.sum(dim=spatial, keepdim=True).clamp(min=FEWEST) * len(known))
+    inside = (weights * (foreground > 0)).sum() / weights.sum().clamp(min=1e-12)
+    if balance and inside not in (0, 1):
+        weights = weights * torch.where(foreground > 0, 1 - inside, inside)
+        weights = weights / weights.sum()
+    entropy = functional.cross_entropy(
+        logits, foreground, ignore_index=UNANNOTATED, reduction="none"
+    )
+    return (weights * entropy).sum()
 
 
 def unit_embedding(embedding: torch.Tensor) -> torch.Tensor:

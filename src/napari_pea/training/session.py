@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,19 @@ from napari_pea.core.image import prepare_image
 from napari_pea.core.networks import build_network
 from napari_pea.core.networks.base import EmbeddingNetwork
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
-from napari_pea.core.refine import checked_labels, compact
+from napari_pea.core.scaling import scaled_image, scaled_labels, scaled_settings
+from napari_pea.core.settings import SegmentationSettings
 from napari_pea.models.catalogue import find_model
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.package import SUFFIX, load_network, read_metadata, save_model
+from napari_pea.training.annotation import Notice, Zero, annotated_labels, notices, survey
 from napari_pea.training.checkpoint import CHECKPOINT_NAME, plain_settings
-from napari_pea.training.data import AnnotatedImage
+from napari_pea.training.control import TrainingControl, TrainingHooks
+from napari_pea.training.data import AnnotatedImage, check_annotated
+from napari_pea.training.holdout import HeldOut, HeldOutScorer, hold_out
+from napari_pea.training.replay import replay_images
 from napari_pea.training.settings import TrainingSettings
-from napari_pea.training.trainer import Trainer
+from napari_pea.training.trainer import Scorer, Trainer
 from napari_pea.training.validation import SegmentationScorer
 
 #: At most this many held-out images of a group are segmented at every validation.
@@ -33,7 +38,7 @@ SCORED_IMAGES = 12
 #: What a model trained from another one keeps of it whatever else is said, because the
 #: weights depend on it, and what it takes over unless something else is said.
 KEPT_OF_PARENT = ("architecture", "arguments", "normalization", "pixel_size_um")
-DEFAULTS_OF_PARENT = ("recommended", "data", "licence")
+DEFAULTS_OF_PARENT = ("recommended", "scale", "data", "licence")
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class LabelledImage:
     image : array, shape (Y, X) or with channels
         Raw intensities.
     labels : array of int, shape (Y, X)
-        Object ids; 0 is background.
+        Object ids.
     name : str
         For messages.
     weight : float
@@ -56,6 +61,12 @@ class LabelledImage:
         Use this channel only.
     channel_axis : int, optional
         Which axis holds the channels; without it colour images are taken as grey.
+    zero : {"background", "not-annotated", "auto"}
+        What id 0 means: see `napari_pea.training.annotation.annotated_labels`.
+    background : array, shape (Y, X), optional
+        Pixels other than 0 are known to be background.
+    region : array, shape (Y, X), optional
+        Pixels that are 0 here are not annotated.
     """
 
     image: NDArray[np.generic]
@@ -65,6 +76,9 @@ class LabelledImage:
     group: str = ""
     channel: int | None = None
     channel_axis: int | None = None
+    zero: Zero = "background"
+    background: NDArray[Any] | None = None
+    region: NDArray[Any] | None = None
 
 
 def default_settings(start: str | Path | None = None) -> TrainingSettings:
@@ -95,10 +109,14 @@ def train_model(
     *,
     start: str | Path | None = None,
     resume: bool = False,
+    keep: Sequence[NDArray[Any]] = (),
     device: str = "auto",
     precision: Precision = "auto",
     progress: Progress = ignore_progress,
     cancel: CancelToken | None = None,
+    control: TrainingControl | None = None,
+    hooks: TrainingHooks | None = None,
+    notify: Callable[[Notice], None] | None = None,
 ) -> Path:
     """Train a model and keep the version that validates best.
 
@@ -109,13 +127,14 @@ def train_model(
     ----------
     training, validation : sequence of LabelledImage
         Data to learn from, and held-out data by whose AJI the best version is chosen.
+        Without held-out images the settings tell which share of the objects is held out.
         Without held-out objects the last version is kept.
     model : ModelMetadata
         What is made: name, architecture, normalisation, recommended settings. With `start`
-        the architecture and normalisation are those of the start, and so are recommended
-        settings, data and licence if they are not given. A new model takes as many channels
-        as the first training image has unless its arguments say so, and if no recommended
-        settings are given they have the ranges that are trained.
+        the architecture and normalisation are those of the start, and so are scale,
+        recommended settings, data and licence if they are not given. A new model takes as
+        many channels as the first training image has unless its arguments say so, and if no
+        recommended settings are given they have the ranges that are trained.
     settings : TrainingSettings
         The run.
     folder : Path
@@ -124,12 +143,21 @@ def train_model(
         A model whose weights the training starts from.
     resume : bool
         Go on with the run in the folder.
+    keep : sequence of array, optional
+        Images without labels that show what the start can do; a share of the crops
+        (`TrainingSettings.replay`) comes from them. For the model `nuclei` there are some.
     device, precision
         See `napari_pea.core.device`.
     progress : callable
         Told the iterations done and the iterations in all.
     cancel : CancelToken, optional
-        Checked before every iteration; a checkpoint is saved first.
+        Checked before every iteration and while validating; a checkpoint is saved first.
+    control : TrainingControl, optional
+        Pauses the run, or ends it early with the best version kept.
+    hooks : TrainingHooks, optional
+        What is called while the run goes on.
+    notify : callable, optional
+        Told what should be known about the annotation before training begins.
 
     Returns
     -------
@@ -149,39 +177,59 @@ def train_model(
             f"The folder {folder} already holds a training run: resume it, or choose another."
         )
     torch.manual_seed(settings.seed)
-    network, metadata = _start(model, start, training, settings)
+    network, metadata, parent = _start(model, start, training, settings)
     items = _annotated(training, metadata, network)
     held_out = _annotated(validation, metadata, network)
+    found = survey([item.labels for item in items])
     metadata = metadata.model_copy(
         update={
             "training_ranges": settings.objective.ranges,
             "training": plain_settings(settings),
-            "object_diameter": _median_diameter(items),
+            "object_diameter": found.diameter and round(found.diameter / metadata.scale, 1),
         }
     )
+    said = notices(found, metadata, parent)
+    check_annotated(items, network.in_channels)
+    held_objects: list[HeldOut] = []
+    if not any((item.labels > 0).any() for item in held_out):
+        items, held_objects, more = hold_out(items, settings.hold_out, settings.seed)
+        said += more
+    for notice in said:
+        if notify is not None:
+            notify(notice)
     path = folder / f"{metadata.name}{SUFFIX}"
 
-    def keep(best: EmbeddingNetwork, scores: dict[str, float], iteration: int) -> None:
+    replayed: list[AnnotatedImage] = []
+    if settings.replay > 0:
+        if parent is None:
+            raise InputError(
+                "Only a model that training starts from knows something to keep: name one."
+            )
+        replayed = replay_images(network, parent, keep, device=choose_device(device), cancel=cancel)
+
+    def keep_best(best: EmbeddingNetwork, scores: dict[str, float], iteration: int) -> None:
         save_model(path, best, _with_scores(metadata, scores, iteration))
 
-    scored = [item for item in held_out if item.labels.any()]
+    scored = [item for item in held_out if (item.labels > 0).any()]
     trainer = Trainer(
         network,
         items,
         settings,
         folder=folder,
         validation=scored,
-        scorer=SegmentationScorer(_few(scored), metadata.recommended) if scored else None,
-        keep=keep,
+        scorer=_scorer(scored, held_objects, scaled_settings(metadata.recommended, metadata.scale)),
+        keep=keep_best,
+        replay=replayed,
+        hooks=hooks,
         device=choose_device(device),
         precision=precision,
     )
     if resume:
         trainer.resume()
     _make_writable(folder)
-    trainer.run(progress=progress, cancel=cancel)
+    trainer.run(progress=progress, cancel=cancel, control=control)
     if not path.exists():  # resumed under another name, or the file was taken away
-        keep(trainer.averaged_network, {}, trainer.iteration)
+        keep_best(trainer.averaged_network, {}, trainer.iteration)
     return path
 
 
@@ -222,19 +270,35 @@ def _start(
     start: str | Path | None,
     training: Sequence[LabelledImage],
     settings: TrainingSettings,
-) -> tuple[EmbeddingNetwork, ModelMetadata]:
-    """Return the network to train and what is known about the model so far."""
+) -> tuple[EmbeddingNetwork, ModelMetadata, ModelMetadata | None]:
+    """Return the network to train, what is known about the model so far, and its parent."""
     given = model.model_fields_set
     if start is not None:
         network, parent = load_network(find_model(start))
         inherited = [*KEPT_OF_PARENT, *(name for name in DEFAULTS_OF_PARENT if name not in given)]
-        update = {name: getattr(parent, name) for name in inherited}
-        return network.train(), model.model_copy(update={**update, "parent": parent.name})
+        update: dict[str, Any] = {name: getattr(parent, name) for name in inherited}
+        if "recommended" in update and "scale" in given:
+            # They were chosen for objects of the size that the network sees.
+            update["recommended"] = scaled_settings(parent.recommended, parent.scale / model.scale)
+        model = model.model_copy(update={**update, "parent": parent.name})
+        return network.train(), model, parent
     update = {"arguments": {"in_channels": _channels_of(training), **model.arguments}}
     if "recommended" not in given:
-        update["recommended"] = model.recommended.updated(ranges=settings.objective.ranges)
+        trained = model.recommended.updated(ranges=settings.objective.ranges)
+        update["recommended"] = scaled_settings(trained, 1 / model.scale)
     model = model.model_copy(update=update)
-    return build_network(model.architecture, model.arguments), model
+    return build_network(model.architecture, model.arguments), model, None
+
+
+def _scorer(
+    images: Sequence[AnnotatedImage],
+    objects: Sequence[HeldOut],
+    settings: SegmentationSettings,
+) -> Scorer | None:
+    """Return what measures the network while it is trained, if there is anything held out."""
+    if images:
+        return SegmentationScorer(_few(images), settings)
+    return HeldOutScorer(objects, settings) if objects else None
 
 
 def _channels_of(images: Sequence[LabelledImage]) -> int:
@@ -272,7 +336,9 @@ def _annotated(
                 channel=item.channel,
                 channel_axis=item.channel_axis,
             )
-            labels = _object_ids(_as_array(item.labels))
+            labels = annotated_labels(
+                _as_array(item.labels), item.zero, background=item.background, region=item.region
+            )
         except InputError as error:
             raise InputError(f"{what}: {error}") from error
         if channels.shape[1:] != labels.shape:
@@ -281,16 +347,14 @@ def _annotated(
                 f"{labels.shape}; they must be the same."
             )
         items.append(
-            AnnotatedImage(metadata.normalization(channels), labels, item.weight, item.group)
+            AnnotatedImage(
+                scaled_image(metadata.normalization(channels), metadata.scale),
+                scaled_labels(labels, metadata.scale),
+                item.weight,
+                item.group,
+            )
         )
     return items
-
-
-def _object_ids(labels: NDArray[Any]) -> NDArray[np.int32]:
-    """Return labels that fit 32 bits: larger ids are numbered anew."""
-    if labels.dtype.kind == "b":
-        labels = labels.astype(np.uint8)
-    return compact(checked_labels(labels))[0].astype(np.int32)
 
 
 def _few(images: Sequence[AnnotatedImage]) -> list[AnnotatedImage]:
@@ -303,16 +367,6 @@ def _few(images: Sequence[AnnotatedImage]) -> list[AnnotatedImage]:
         for members in groups.values()
         for item in members[:: max(1, -(-len(members) // SCORED_IMAGES))]
     ]
-
-
-def _median_diameter(images: Sequence[AnnotatedImage]) -> float | None:
-    """Return the median diameter of all objects, as circles of their area, in pixels."""
-    areas = [np.bincount(item.labels.ravel())[1:] for item in images]
-    present = np.concatenate(areas) if areas else np.zeros(0)
-    present = present[present > 0]
-    if not present.size:
-        return None
-    return round(float(np.median(2 * np.sqrt(present / np.pi))), 1)
 
 
 def _with_scores(

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Neighborhood, whole_numbers
+from napari_pea.core.settings import SegmentationSettings
 
 OptimizerName = Literal["adamw", "paper"]
 ScheduleName = Literal["one-cycle", "constant"]
@@ -53,11 +54,23 @@ class ObjectiveSettings:
         Weight of the cross entropy of the foreground; 4 corresponds to the authors' 1000.
     balance_classes : bool
         Whether the rarer of "same" and "different" counts more, per image and channel.
+    balance_foreground : bool
+        Whether foreground and background are each weighted by the other's pixel count, as in
+        the authors' code.
     detach_cross : bool
         Whether gradients stay out of the transformed branch, as in the authors' code.
+    symmetric_cross : bool
+        Whether the cross term also takes its first pixels from the transformed branch, and
+        averages both directions; the authors' code has one direction.
+    distant_pairs : int
+        How many random pairs of annotated pixels are drawn in each crop besides those of the
+        neighborhood. With sparse paint few pairs of the neighborhood end in two objects.
+    distant_weight : float
+        Weight of those that end in different objects: see `objectives.distant_loss`.
     """
 
-    ranges: tuple[int, ...] = (1, 3, 5, 9, 11)
+    # What is trained is what is looked at afterwards.
+    ranges: tuple[int, ...] = SegmentationSettings.ranges
     connectivity: int = 4
     self_weight: float = 1.0
     cross_weight: float = 1.0
@@ -65,14 +78,21 @@ class ObjectiveSettings:
     pyramid_ranges: tuple[int, ...] = (4, 3, 2, 1)
     foreground_weight: float = 4.0
     balance_classes: bool = True
+    balance_foreground: bool = False
     detach_cross: bool = True
+    symmetric_cross: bool = False
+    distant_pairs: int = 0
+    distant_weight: float = 1.0
 
     def __post_init__(self) -> None:
         _check_types(self)
         # Wrong ranges are to be told now, not when training begins.
         for name, what in (("ranges", "range"), ("pyramid_ranges", "number of pyramid ranges")):
             object.__setattr__(self, name, whole_numbers(getattr(self, name), what))
-        for name in ("self_weight", "cross_weight", "pyramid_weight", "foreground_weight"):
+        for name in (
+            *("self_weight", "cross_weight", "pyramid_weight", "foreground_weight"),
+            *("distant_pairs", "distant_weight"),
+        ):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} cannot be negative: {getattr(self, name)}.")
         if len(self.pyramid_ranges) != 4:
@@ -146,6 +166,12 @@ class AugmentationSettings:
             )
         if self.elastic_spacing < 1:
             raise InputError(f"elastic_spacing must be at least 1, not {self.elastic_spacing}.")
+        for known in fields(self):
+            value = getattr(self, known.name)
+            if known.name.endswith("_probability") and not 0 <= value <= 1:
+                raise InputError(f"{known.name} lies between 0 and 1, not {value}.")
+            if known.type == "float" and not value >= 0:
+                raise InputError(f"{known.name} cannot be negative: {value}.")
 
 
 @dataclass(frozen=True)
@@ -171,6 +197,13 @@ class TrainingSettings:
         The model that is kept averages the weights over about 1 / (1 - ema_decay) steps.
     validate_every, checkpoint_every : int
         In iterations.
+    hold_out : float
+        Share of the annotated objects that are held out to validate on, if no validation
+        images are given.
+    frozen_stages : int
+        How many stages of the encoder, from the image on, keep the weights they start with.
+    replay : float
+        Share of the crops that show what the model knows already: see `replay`.
     seed : int
         Decides the initial weights and every random draw.
     """
@@ -186,6 +219,9 @@ class TrainingSettings:
     ema_decay: float = 0.998
     validate_every: int = 500
     checkpoint_every: int = 250
+    hold_out: float = 0.0
+    frozen_stages: int = 0
+    replay: float = 0.0
     seed: int = 555
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
@@ -211,6 +247,13 @@ class TrainingSettings:
             raise InputError(f"weight_decay cannot be negative: {self.weight_decay}.")
         if not 0 <= self.warmup <= 1:
             raise InputError(f"warmup is a fraction between 0 and 1, not {self.warmup}.")
+        for name in ("hold_out", "replay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(
+                    f"{name} is a share of at least 0 and below 1, not {getattr(self, name)}."
+                )
+        if self.frozen_stages < 0:
+            raise InputError(f"frozen_stages cannot be negative: {self.frozen_stages}.")
         if not 0 <= self.ema_decay < 1:
             raise InputError(f"ema_decay is at least 0 and below 1, not {self.ema_decay}.")
         for name, known in (("optimizer", OptimizerName), ("schedule", ScheduleName)):
@@ -221,20 +264,32 @@ class TrainingSettings:
                 )
 
     def updated(self, **changes: Any) -> TrainingSettings:
-        """Return settings with some values changed, those of the objective included.
+        """Return settings with some values changed, those of the parts included.
+
+        Parameters
+        ----------
+        **changes
+            Values of this object, of its objective and of its augmentation.
 
         Raises
         ------
         InputError
             If a setting does not exist or a value makes no sense.
         """
-        own = [known.name for known in fields(self)]
-        terms = [known.name for known in fields(ObjectiveSettings)]
+        parts = {"objective": ObjectiveSettings, "augmentation": AugmentationSettings}
+        homes: dict[str, str | None] = {known.name: None for known in fields(self)}
+        for part, kind in parts.items():
+            homes |= {known.name: part for known in fields(kind)}
         for name in changes:
-            if name not in own and name not in terms:
+            if name not in homes:
                 raise InputError(
-                    f"There is no setting {name!r}; the settings are {', '.join(own + terms)}."
+                    f"There is no setting {name!r}; the settings are {', '.join(homes)}."
                 )
-        settings = replace(self, **{name: changes[name] for name in own if name in changes})
-        objective = {name: changes[name] for name in terms if name in changes}
-        return replace(settings, objective=replace(settings.objective, **objective))
+
+        def of(home: str | None) -> dict[str, Any]:
+            return {name: value for name, value in changes.items() if homes[name] == home}
+
+        settings = replace(self, **of(None))
+        return replace(
+            settings, **{part: replace(getattr(settings, part), **of(part)) for part in parts}
+        )

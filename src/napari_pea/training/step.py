@@ -7,7 +7,12 @@ import torch
 from napari_pea.core.networks.base import EmbeddingNetwork
 from napari_pea.training.augment import CrossTransform
 from napari_pea.training.data import Batch
-from napari_pea.training.objectives import correlation_loss, foreground_loss, unit_embedding
+from napari_pea.training.objectives import (
+    correlation_loss,
+    distant_loss,
+    foreground_loss,
+    unit_embedding,
+)
 from napari_pea.training.settings import ObjectiveSettings
 
 
@@ -33,7 +38,7 @@ def batch_losses(
     Returns
     -------
     dict of str to tensor
-        "self", "foreground" and, where they count, "pyramid" and "cross".
+        "self", "foreground" and, where they count, "pyramid", "distant" and "cross".
     """
     use_pyramid = settings.pyramid_weight > 0
     output = network(batch.images, pyramid=use_pyramid)
@@ -47,14 +52,19 @@ def batch_losses(
             coarse = unit_embedding(embedding)
             terms.append(correlation_loss(coarse, coarse, target) / 2**level)
         losses["pyramid"] = settings.pyramid_weight * torch.stack(terms).sum()
+    if batch.distant is not None and settings.distant_weight > 0:
+        losses["distant"] = settings.distant_weight * distant_loss(vectors, batch.distant)
     if transform is not None and settings.cross_weight > 0:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not settings.detach_cross):
-            changed = transform.apply(batch.images, batch.foreground)
+            changed = transform.apply(batch.images, batch.foreground > 0)
             changed = changed.contiguous(memory_format=torch.channels_last)
             other = transform.undo(unit_embedding(network(changed).embedding))
-        losses["cross"] = settings.cross_weight * correlation_loss(vectors, other, batch.target)
+        cross = correlation_loss(vectors, other, batch.target)
+        if settings.symmetric_cross:
+            cross = (cross + correlation_loss(other, vectors, batch.target)) / 2
+        losses["cross"] = settings.cross_weight * cross
     if output.foreground is not None:
         losses["foreground"] = settings.foreground_weight * foreground_loss(
-            output.foreground.float(), batch.foreground
+            output.foreground.float(), batch.foreground, balance=settings.balance_foreground
         )
     return losses

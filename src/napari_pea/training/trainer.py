@@ -16,6 +16,12 @@ from napari_pea.core.networks.base import EmbeddingNetwork
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.training.augment import CrossTransform
 from napari_pea.training.checkpoint import Checkpoint, plain_settings
+from napari_pea.training.control import (
+    Phase,
+    Reporter,
+    TrainingControl,
+    TrainingHooks,
+)
 from napari_pea.training.data import (
     AnnotatedImage,
     CropSampler,
@@ -23,13 +29,15 @@ from napari_pea.training.data import (
     check_annotated,
     make_batch,
 )
+from napari_pea.training.freezing import freeze
 from napari_pea.training.history import History
 from napari_pea.training.optimization import make_optimizer, make_schedule, moving_average
 from napari_pea.training.settings import TrainingSettings
 from napari_pea.training.step import batch_losses
+from napari_pea.training.validation import DECISIVE_SCORE
 
-#: Called with the averaged network; returns named scores.
-Scorer = Callable[[EmbeddingNetwork], dict[str, float]]
+#: Called with the averaged network and what may cancel it; returns named scores.
+Scorer = Callable[[EmbeddingNetwork, CancelToken | None], dict[str, float]]
 #: Called with the averaged network whenever it is the best so far, and its scores.
 Keeper = Callable[[EmbeddingNetwork, dict[str, float], int], None]
 
@@ -61,12 +69,14 @@ class Trainer:
     validation : sequence of AnnotatedImage, optional
         Held-out data for the validation loss.
     scorer : callable, optional
-        Measures the averaged network at every validation.
-    select_by : str
-        The score, higher is better, by which the best network is chosen; without a scorer
-        it is the validation loss, lower is better.
+        Measures the averaged network at every validation; the best one has the highest
+        `DECISIVE_SCORE`. Without a scorer it has the lowest validation loss.
     keep : callable, optional
         Given the averaged network each time it is the best so far.
+    replay : sequence of AnnotatedImage, optional
+        Images that show what the network knows already.
+    hooks : TrainingHooks, optional
+        What is called while the run goes on.
     device : torch.device, optional
         Where to train.
     precision : {"auto", "mixed", "full"}
@@ -87,8 +97,9 @@ class Trainer:
         folder: Path | None = None,
         validation: Sequence[AnnotatedImage] = (),
         scorer: Scorer | None = None,
-        select_by: str = "aji",
         keep: Keeper | None = None,
+        replay: Sequence[AnnotatedImage] = (),
+        hooks: TrainingHooks | None = None,
         device: torch.device | None = None,
         precision: Precision = "auto",
     ) -> None:
@@ -97,10 +108,11 @@ class Trainer:
         self.history = History()
         self.iteration = 0
         self.best_score = -np.inf
+        self.best_iteration: int | None = None
         check_annotated(images, network.in_channels)
         if validation:
             check_annotated(validation, network.in_channels, "validation")
-        self._sampler = CropSampler(images, settings)
+        self._sampler = CropSampler(images, settings, replay)
         self._device = device or torch.device("cpu")
         self._precision: Precision = precision
         self._network: EmbeddingNetwork = network.to(  # type: ignore[call-overload]
@@ -112,11 +124,12 @@ class Trainer:
             multi_avg_fn=moving_average(settings.ema_decay),
             use_buffers=True,
         )
+        self._frozen = freeze(self._network, settings.frozen_stages)
         self._optimizer = make_optimizer(network, settings)
         self._schedule = make_schedule(self._optimizer, settings)
         self._scorer = scorer
-        self._select_by = select_by
         self._keep = keep
+        self._reporter = Reporter(hooks or TrainingHooks())
         self._pending: list[dict[str, float]] = []
         self._validation_crops = [
             centre_crop(item, settings.crop)
@@ -147,11 +160,16 @@ class Trainer:
         self._schedule.load_state_dict(checkpoint.schedule)
         self.iteration = checkpoint.iteration
         self.best_score = checkpoint.best_score
+        self.best_iteration = checkpoint.best_iteration
         self.history = History(checkpoint.rows)
         self._pending = checkpoint.pending
 
     def run(
-        self, *, progress: Progress = ignore_progress, cancel: CancelToken | None = None
+        self,
+        *,
+        progress: Progress = ignore_progress,
+        cancel: CancelToken | None = None,
+        control: TrainingControl | None = None,
     ) -> History:
         """Train to the end of the run.
 
@@ -160,7 +178,11 @@ class Trainer:
         progress : callable
             Told the iterations done and the iterations in all.
         cancel : CancelToken, optional
-            Checked before every iteration; the state is saved before `Cancelled` is raised.
+            Checked before every iteration and while validating; the state is saved before
+            `Cancelled` is raised. A validation that was cut short is done again on resuming.
+        control : TrainingControl, optional
+            Looked at before every iteration. A run that is stopped is validated once more and
+            saved; it can be resumed too.
 
         Returns
         -------
@@ -178,27 +200,73 @@ class Trainer:
         """
         settings = self.settings
         try:
+            if self._pending and self._is_logged():
+                self._log(cancel)
             while self.iteration < settings.iterations:
                 check_cancel(cancel)
-                self._pending.append(self._step())
+                if control is not None:
+                    self._obey(control, cancel)
+                    if control.stopped:
+                        self._finish(cancel)
+                        break
+                with self._reporter.timed():
+                    terms = self._step()
+                self._pending.append(terms)
                 self.iteration += 1
-                self._log()
+                self._log(cancel)
+                self._report("training", terms["loss"])
+                self._reporter.preview(self.averaged_network, self.iteration)
                 progress(self.iteration, settings.iterations)
         except Cancelled:
             self._save()
             raise
+        ended_early = self.iteration < settings.iterations
+        self._report("stopped" if ended_early else "finished")
         return self.history
+
+    def _report(self, phase: Phase, loss: float | None = None) -> None:
+        """Tell where the run stands."""
+        self._reporter.status(
+            phase,
+            self.iteration,
+            self.settings.iterations,
+            loss=loss,
+            best_score=None if self.best_iteration is None else self.best_score,
+            best_iteration=self.best_iteration,
+        )
+
+    def _obey(self, control: TrainingControl, cancel: CancelToken | None) -> None:
+        """Wait as long as the run is paused, with everything saved."""
+        if control.paused and not control.stopped:
+            self._save()
+            self._report("paused")
+            control.wait(cancel)
+
+    def _finish(self, cancel: CancelToken | None) -> None:
+        """Validate a run that is stopped early as if it had come to its end."""
+        if self._pending:
+            self._write_row(cancel, validated=True)
+        if self.best_iteration is None and self._keep is not None:
+            self._keep(self.averaged_network, {}, self.iteration)
+        self._save()
 
     def _step(self) -> dict[str, float]:
         """Do one iteration and return the terms of its loss."""
         settings = self.settings
         objective = settings.objective
-        batch = make_batch(list(self._sampler.crops(self.iteration)), objective, self._device)
+        batch = make_batch(
+            list(self._sampler.crops(self.iteration)),
+            objective,
+            self._device,
+            np.random.default_rng((settings.seed, self.iteration, settings.batch_size + 1)),
+        )
         transform = None
         if objective.cross_weight > 0:
             rng = np.random.default_rng((settings.seed, self.iteration, settings.batch_size))
             transform = CrossTransform.draw((settings.crop, settings.crop), rng)
         self._network.train()
+        for stage in self._frozen:
+            stage.eval()
         with autocast(self._device, self._precision):
             terms = batch_losses(self._network, batch, objective, transform)
         loss = torch.stack(list(terms.values())).sum()
@@ -215,48 +283,65 @@ class Trainer:
         self._average.update_parameters(self._network)
         return {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
 
-    def _log(self) -> None:
-        """Write a row of the log, validate and save, whenever it is time."""
+    def _is_validated(self) -> bool:
+        """Whether the network is validated at this iteration."""
         settings = self.settings
-        last = self.iteration == settings.iterations
-        validate = last or self.iteration % settings.validate_every == 0
-        if validate or self.iteration % LOG_EVERY == 0:
-            row = {
-                "iteration": float(self.iteration),
-                "learning_rate": float(self._schedule.get_last_lr()[0]),
-            }
-            for name in self._pending[-1]:
-                row[name] = float(np.mean([terms[name] for terms in self._pending]))
-            self._pending.clear()
-            if validate:
-                row |= self._validate()
-            self.history.add(row)
-        if validate or self.iteration % settings.checkpoint_every == 0:
+        return (
+            self.iteration == settings.iterations or self.iteration % settings.validate_every == 0
+        )
+
+    def _is_logged(self) -> bool:
+        """Whether this iteration has a row in the log."""
+        return self._is_validated() or self.iteration % LOG_EVERY == 0
+
+    def _log(self, cancel: CancelToken | None) -> None:
+        """Write a row of the log, validate and save, whenever it is time."""
+        if self._is_logged():
+            self._write_row(cancel, validated=self._is_validated())
+        if self._is_validated() or self.iteration % self.settings.checkpoint_every == 0:
             self._save()
 
-    def _validate(self) -> dict[str, float]:
+    def _write_row(self, cancel: CancelToken | None, *, validated: bool) -> None:
+        """Write a row of the log."""
+        row = {
+            "iteration": float(self.iteration),
+            "learning_rate": float(self._schedule.get_last_lr()[0]),
+        }
+        for name in self._pending[-1]:
+            row[name] = float(np.mean([terms[name] for terms in self._pending]))
+        if validated:
+            self._report("validating", self._pending[-1]["loss"])
+            row |= self._validate(cancel)
+        # Not before the validation: should it be cancelled, the row is made again.
+        self._pending.clear()
+        self.history.add(row)
+        self._reporter.row(row)
+
+    def _validate(self, cancel: CancelToken | None) -> dict[str, float]:
         """Measure the averaged network, and keep it if it is the best so far."""
         network = self.averaged_network
         network.eval()
         measured: dict[str, float] = {}
         score = float(self.iteration)
         if self._validation_crops:
-            measured["validation_loss"] = self._validation_loss(network)
+            measured["validation_loss"] = self._validation_loss(network, cancel)
             score = -measured["validation_loss"]
         if self._scorer is not None:
-            measured |= self._scorer(network)
-            score = measured[self._select_by]
+            measured |= self._scorer(network, cancel)
+            score = measured[DECISIVE_SCORE]
         if score > self.best_score:
             self.best_score = score
+            self.best_iteration = self.iteration
             if self._keep is not None:
                 self._keep(network, measured, self.iteration)
         return measured
 
-    def _validation_loss(self, network: EmbeddingNetwork) -> float:
+    def _validation_loss(self, network: EmbeddingNetwork, cancel: CancelToken | None) -> float:
         """Return the mean loss over the validation crops, without the cross term."""
         losses = []
         with torch.inference_mode(), autocast(self._device, self._precision):
             for crop in self._validation_crops:
+                check_cancel(cancel)
                 batch = make_batch([crop], self.settings.objective, self._device)
                 terms = batch_losses(network, batch, self.settings.objective)
                 losses.append(sum(term.item() for term in terms.values()))
@@ -284,6 +369,7 @@ class Trainer:
             optimizer=self._optimizer.state_dict(),
             schedule=self._schedule.state_dict(),
             best_score=float(self.best_score),
+            best_iteration=self.best_iteration,
             rows=self.history.rows,
             pending=self._pending,
         ).save(folder)

@@ -122,7 +122,7 @@ class SegmentationScorer:
         Cancelled
             If `cancel` was set.
         """
-        embedder = _NetworkInTraining(network, self._settings)
+        embedder = NetworkInTraining(network, self._settings)
         segmenters = (Segmenter(embedder, item.image) for item in self._images)
         means = group_scores(segmenters, self._images, self._settings, self._metrics, cancel=cancel)
         result = {
@@ -136,7 +136,7 @@ class SegmentationScorer:
 
 
 @dataclass(frozen=True)
-class _NetworkInTraining:
+class NetworkInTraining:
     """A network as the segmenter sees it; its images are normalised already."""
 
     network: EmbeddingNetwork
@@ -145,6 +145,7 @@ class _NetworkInTraining:
 
     @property
     def ndim(self) -> int:
+        """The number of spatial axes of its images."""
         return self.network.ndim
 
     def embed(
@@ -157,4 +158,5 @@ class _NetworkInTraining:
         cancel: CancelToken | None = None,
         **_: Any,
     ) -> Embedding:
+        """Predict the embedding of a normalised image."""
         return predict(self.network, image, tile=tile, halo=halo, progress=progress, cancel=cancel)

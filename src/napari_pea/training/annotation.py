@@ -1,0 +1,244 @@
+"""What of an image is annotated, and what is to be said about it before training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.labels import checked_labels, compact
+from napari_pea.core.scaling import SCALES
+from napari_pea.models.metadata import ModelMetadata
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: The id of pixels that nothing is known about.
+UNANNOTATED = -1
+#: What label 0 means; "auto" decides by how much is painted.
+Zero = Literal["auto", "background", "not-annotated"]
+#: With "auto" label 0 is background if at least this share of the pixels is painted.
+DENSE_SHARE = 0.5
+#: Objects whose diameter differs from the model's by more than this factor are told of.
+SIZE_FACTOR = 1.5
+#: A notice about size is left out for fewer objects, because a few may be odd ones.
+SIZED_OBJECTS = 3
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should know; nothing is wrong enough to stop.
+
+    Attributes
+    ----------
+    code : str
+        For programs: "no-differing-pairs", "no-background", "object-size", "no-validation".
+    text : str
+        One sentence that says what it is and what helps.
+    """
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What an annotation holds.
+
+    Attributes
+    ----------
+    n_objects : int
+        Painted objects.
+    n_background : int
+        Pixels known to be background.
+    share : float
+        Annotated part of all pixels.
+    differing : bool
+        Whether any image holds two pixels known to be in different objects, or one in an
+        object and one in the background.
+    diameter : float, optional
+        Median diameter of the objects, as circles of their area, in pixels.
+    """
+
+    n_objects: int
+    n_background: int
+    share: float
+    differing: bool
+    diameter: float | None
+
+    @property
+    def sparse(self) -> bool:
+        """Whether anything is not annotated."""
+        return self.share < 1
+
+
+def annotated_labels(
+    labels: NDArray[Any],
+    zero: Zero = "background",
+    *,
+    background: NDArray[Any] | None = None,
+    region: NDArray[Any] | None = None,
+) -> NDArray[np.int32]:
+    """Return labels that say of every pixel what is known about it.
+
+    Parameters
+    ----------
+    labels : array of int or bool, shape (*spatial)
+        Painted object ids.
+    zero : {"auto", "background", "not-annotated"}
+        What id 0 means. With "auto" it is background if at least half of the pixels (of the
+        region, if there is one) are painted.
+    background : array, shape (*spatial), optional
+        Pixels other than 0 are painted as background; objects win where both are painted.
+    region : array, shape (*spatial), optional
+        Pixels that are 0 here are not annotated, whatever is painted there.
+
+    Returns
+    -------
+    array of int32, shape (*spatial)
+        Object ids from 1, 0 for background and -1 for pixels that are not annotated; ids
+        that do not fit are numbered anew.
+
+    Raises
+    ------
+    InputError
+        If labels are negative or no whole numbers, or a mask has another shape.
+    """
+    given = np.asarray(labels)
+    if given.dtype.kind == "b":
+        given = given.astype(np.uint8)
+    # A copy: what the user painted is not to be changed.
+    ids = compact(checked_labels(given))[0].astype(np.int32)
+    strokes = _mask(background, ids.shape, "background strokes")
+    inside = _mask(region, ids.shape, "region")
+    painted = ids > 0
+    if strokes is not None:
+        painted |= strokes
+    if zero == "auto":
+        # An empty region has nothing to decide by.
+        considered = painted if inside is None or not inside.any() else painted[inside]
+        zero = "background" if considered.mean() >= DENSE_SHARE else "not-annotated"
+    if zero == "not-annotated":
+        ids[~painted] = UNANNOTATED
+    if inside is not None:
+        ids[~inside] = UNANNOTATED
+    return ids
+
+
+def survey(labels: Sequence[NDArray[np.int32]]) -> Survey:
+    """Return what the annotation of some images holds.
+
+    Parameters
+    ----------
+    labels : sequence of array of int32, shape (*spatial)
+        See `annotated_labels`.
+    """
+    sizes = [np.bincount(ids.ravel() + 1) for ids in labels]
+    objects = [counts[2:][counts[2:] > 0] for counts in sizes]
+    background = [int(counts[1:2].sum()) for counts in sizes]
+    areas = np.concatenate(objects) if objects else np.zeros(0)
+    known = sum(int(counts[1:].sum()) for counts in sizes)
+    return Survey(
+        n_objects=int(areas.size),
+        n_background=sum(background),
+        share=known / max(1, sum(ids.size for ids in labels)),
+        differing=any(
+            len(areas) + (pixels > 0) > 1 for areas, pixels in zip(objects, background, strict=True)
+        ),
+        diameter=median_diameter(areas),
+    )
+
+
+def median_diameter(areas: NDArray[Any]) -> float | None:
+    """Return the median diameter of circles of some areas, rounded; None without any."""
+    if not areas.size:
+        return None
+    return round(float(np.median(2 * np.sqrt(areas / np.pi))), 1)
+
+
+def scale_offer(diameter: float | None, scale: float, parent: ModelMetadata) -> float | None:
+    """Return the scale that gives objects the size that a model is used to.
+
+    Parameters
+    ----------
+    diameter : float, optional
+        Of the annotated objects, in pixels of the images as they are.
+    scale : float
+        By which the images are to be resized so far.
+    parent : ModelMetadata
+        Of the model.
+
+    Returns
+    -------
+    float or None
+        None if a diameter is not known, or objects are nearly of that size already.
+    """
+    if not diameter or not parent.object_diameter:
+        return None
+    wanted = parent.object_diameter * parent.scale / diameter
+    if max(wanted / scale, scale / wanted) <= SIZE_FACTOR:
+        return None
+    return float(np.clip(round(wanted, 2), *SCALES))
+
+
+def notices(
+    found: Survey, model: ModelMetadata, parent: ModelMetadata | None = None
+) -> list[Notice]:
+    """Return what is to be said about an annotation before training.
+
+    Parameters
+    ----------
+    found : Survey
+        Of the training images.
+    model : ModelMetadata
+        What is to be trained, with the diameter of its objects.
+    parent : ModelMetadata, optional
+        Of the model that training starts from.
+    """
+    said = []
+    if not found.differing:
+        said.append(
+            Notice(
+                "no-differing-pairs",
+                "Nothing says where one object ends and another thing begins: paint at least "
+                "two objects in an image, or some background.",
+            )
+        )
+    if found.sparse and found.n_objects and not found.n_background:
+        said.append(
+            Notice(
+                "no-background",
+                "No background is painted: a few strokes of it beside the objects teach what "
+                "is no object.",
+            )
+        )
+    offer = None
+    if parent is not None and found.n_objects >= SIZED_OBJECTS:
+        offer = scale_offer(model.object_diameter, model.scale, parent)
+    if parent is not None and offer is not None:
+        said.append(
+            Notice(
+                "object-size",
+                f"The objects measure about {model.object_diameter:g} pixels across, those of "
+                f"the model {parent.name!r} {parent.object_diameter:g}: with the scale {offer:g} "
+                "they are alike to it.",
+            )
+        )
+    return said
+
+
+def _mask(mask: NDArray[Any] | None, shape: tuple[int, ...], what: str) -> NDArray[np.bool_] | None:
+    """Return a mask as booleans, or say that it does not fit."""
+    if mask is None:
+        return None
+    given = np.asarray(mask)
+    if given.shape != shape:
+        raise InputError(
+            f"The {what} measure {given.shape} pixels and the labels {shape}; they must be the "
+            "same."
+        )
+    inside: NDArray[np.bool_] = given != 0
+    return inside

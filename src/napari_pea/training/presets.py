@@ -1,0 +1,99 @@
+"""Lengths and learning rates of runs on a few painted objects that work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from napari_pea.core.errors import InputError
+from napari_pea.training.settings import TrainingSettings
+
+PresetName = Literal["quick", "standard", "long"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How long a run is.
+
+    Attributes
+    ----------
+    title : str
+        For the user.
+    iterations : int
+        Steps of the optimiser.
+    learning_rate : float
+        The peak when training goes on from a model.
+    new_learning_rate : float
+        The peak when training starts from nothing.
+    validate_every, checkpoint_every : int
+        In iterations.
+    """
+
+    title: str
+    iterations: int
+    learning_rate: float
+    new_learning_rate: float
+    validate_every: int
+    checkpoint_every: int
+
+
+#: By name, the shortest first.
+PRESETS: dict[PresetName, Preset] = {
+    "quick": Preset("Quick, a few minutes", 300, 1e-3, 2e-3, 50, 25),
+    "standard": Preset("Standard, about ten minutes", 1000, 1e-3, 2e-3, 100, 50),
+    "long": Preset("Long, an hour", 5000, 1e-3, 2e-3, 500, 100),
+}
+
+#: What all of them share: small batches that two processor cores can bear, validation on
+#: held-out objects, and an average of the weights that follows within a short run.
+BATCH_SIZE, CROP, HOLD_OUT, DISTANT_PAIRS, EMA_DECAY = 4, 128, 0.15, 2000, 0.98
+#: Share of the crops that show what the model knows already, if it is to keep that.
+REPLAY = 0.5
+
+
+def preset_settings(
+    name: str,
+    base: TrainingSettings,
+    *,
+    start: bool,
+    keep: bool = False,
+) -> TrainingSettings:
+    """Return the settings of a run on painted objects.
+
+    Parameters
+    ----------
+    name : {"quick", "standard", "long"}
+        The preset.
+    base : TrainingSettings
+        What else is set, such as the ranges of the model that training starts from.
+    start : bool
+        Whether training goes on from a model.
+    keep : bool
+        Whether the new model must still do what that model does.
+
+    Raises
+    ------
+    InputError
+        If there is no such preset, or there is nothing to keep.
+    """
+    if name not in get_args(PresetName):
+        raise InputError(f"There is no preset {name!r}: choose {', '.join(get_args(PresetName))}.")
+    if keep and not start:
+        raise InputError(
+            "Only a model that training starts from knows something to keep: name one."
+        )
+    preset = PRESETS[name]  # type: ignore[index]
+    return base.updated(
+        iterations=preset.iterations,
+        learning_rate=preset.learning_rate if start else preset.new_learning_rate,
+        validate_every=preset.validate_every,
+        checkpoint_every=preset.checkpoint_every,
+        batch_size=BATCH_SIZE,
+        crop=CROP,
+        hold_out=HOLD_OUT,
+        distant_pairs=DISTANT_PAIRS,
+        ema_decay=EMA_DECAY,
+        # A second pass through the network costs more here than it brings.
+        cross_weight=0.0,
+        replay=REPLAY if keep else 0.0,
+    )
