@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.progress import CancelToken
 from napari_pea.core.refine import DEFAULT_PASSES, fill_holes, merge_fragments, refine, remove_small
@@ -355,3 +356,15 @@ def test_what_is_no_label_image_is_named(refinement):
         refinement(np.ones((3, 3)))
     with pytest.raises(InputError, match="Labels cannot be negative: found -1"):
         refinement(np.array([[1, -1]]))
+
+
+def test_a_filled_hole_does_not_heal_a_cut():
+    labels = np.ones((7, 7), dtype=np.uint32)
+    labels[3, 2:5] = 2
+    hole, rim = 3 * 7 + 3, 2 * 7 + 3
+    constraints = Constraints(np.zeros((0, 2), np.int64), np.array([[hole, rim]]))
+    settings = NOTHING.updated(min_size=10, fill_holes=True)
+    assert (refine(labels, settings) == 1).all()
+    kept = refine(labels, settings, constraints=constraints)
+    assert kept[3, 3] == 0
+    assert np.count_nonzero(kept == 1) == 48

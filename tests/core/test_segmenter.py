@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_pea.core import segmenter as core_segmenter
 from napari_pea.core.affinity import unit_vectors
 from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.predict import Embedding
@@ -77,3 +78,57 @@ def test_cancelling_leaves_no_result(image: np.ndarray) -> None:
     token.cancel()
     with pytest.raises(Cancelled):
         Segmenter(StripesModel(), image).segment(cancel=token)
+
+
+def test_only_what_a_setting_changes_is_computed_again(
+    image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    segmenter = Segmenter(StripesModel(), image)
+    partition, refine_ = segmenter.partition, core_segmenter.refine
+
+    def counted_partition(*args: Any, **kwargs: Any) -> Any:
+        done.append("partition")
+        return partition(*args, **kwargs)
+
+    def counted_refine(*args: Any, **kwargs: Any) -> Any:
+        done.append("refine")
+        return refine_(*args, **kwargs)
+
+    segmenter.partition = counted_partition
+    monkeypatch.setattr(core_segmenter, "refine", counted_refine)
+    for changes, expected in (
+        ({}, ["partition", "refine"]),
+        ({}, []),
+        ({"min_size": 20}, ["refine"]),
+        ({"min_size": 20, "fill_holes": False}, ["refine"]),
+        ({"bias": 0.1}, ["partition", "refine"]),
+        ({"bias": 0.1, "strides": 2}, ["partition", "refine"]),
+    ):
+        done.clear()
+        segmenter.segment(**changes)
+        assert done == expected
+
+
+def test_a_window_needs_no_network(image: np.ndarray) -> None:
+    model = StripesModel()
+    segmenter = Segmenter(model, image)
+    with pytest.raises(InputError, match="once the whole image was embedded"):
+        segmenter.window((slice(0, 5), slice(0, 5)))
+    whole = segmenter.segment()
+    region = (slice(0, 14), slice(0, 24))
+    part = segmenter.window(region)
+    np.testing.assert_array_equal(
+        part.embedding().vectors, segmenter.embedding().vectors[(slice(None), *region)]
+    )
+    labels = part.segment().labels
+    np.testing.assert_array_equal(labels > 0, whole.labels[region] > 0)
+    assert labels.max() == 2
+    assert model.calls == 1
+
+
+def test_the_size_of_the_cache_is_known(image: np.ndarray) -> None:
+    segmenter = Segmenter(StripesModel(), image)
+    assert segmenter.nbytes == 0
+    segmenter.segment()
+    assert segmenter.nbytes > segmenter.embedding().vectors.nbytes

@@ -63,6 +63,8 @@ def test_updated_names_a_setting_that_does_not_exist() -> None:
         ({"strides": ()}, "At least one stride"),
         ({"foreground_threshold": 1.2}, "between 0 and 1, not 1.2"),
         ({"foreground_threshold": float("nan")}, "between 0 and 1, not nan"),
+        ({"bias": 1.5}, "bias lies between -1 and 1, not 1.5"),
+        ({"bias": float("nan")}, "between -1 and 1, not nan"),
         ({"min_size": -1}, "cannot be negative: -1"),
         ({"connectivity": 5}, "Connectivity 5 does not exist: use 4 or 8 in 2D, 6, 18 or 26 in 3D"),
     ],

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -24,28 +33,60 @@ def compiled(function: Function) -> Function:
     function : callable
         Something that numba understands.
     """
-    try:
-        kernel = njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # no folder for the cache
-        kernel = njit(nogil=True)(function)
-    return kernel  # type: ignore[no-any-return]
+    kernel: Any = njit(nogil=True)(function)
+    with suppress(RuntimeError):  # no folder for the cache
+        kernel._cache = KernelCache(function)  # type: ignore[no-untyped-call]
+    return cast("Function", kernel)
 
 
 def inlined(function: Function) -> Function:
     """Compile a small function into the kernels that call it."""
-    return njit(inline="always")(function)  # type: ignore[no-any-return]
+    return cast("Function", njit(inline="always")(function))
 
 
-@intrinsic
-def prefetch(typing_context, array, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG001
-    """Have the memory of an array's item at an unsigned index fetched into the cache.
+class KernelCache(FunctionCache):
+    """Numba's cache, but one that never stops a kernel that is compiled already.
 
-    Without effect but for the time that a later access takes.
+    It also takes note of the other files that a kernel may be made of: numba itself looks
+    only at the file that the kernel is in.
     """
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        array_type = signature.args[0]
-        items = context.make_array(array_type)(context, builder, arguments[0])
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled kernel; None if there is none or its file is damaged."""
+        try:
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        except Exception:  # noqa: BLE001 - a damaged file may give anything, and is replaced
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a compiled kernel, or do without if that cannot be: a disk may be full."""
+        try:
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        except OSError:
+            # The index is written before the code, and may now name that of an older source.
+            with suppress(OSError):
+                Path(self._cache_file._index_path).unlink()
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        folder = Path(self._py_func.__code__.co_filename).parent
+        key = super()._index_key(sig, codegen)  # type: ignore[no-untyped-call]
+        return (*key, digest_of_kernels(folder))
+
+
+@lru_cache
+def digest_of_kernels(folder: Path) -> str:
+    """Return what changes with the sources in a folder that define something compiled."""
+    digest = hashlib.sha256()
+    for path in (Path(__file__), *sorted(folder.glob("*.py"))):
+        source = path.read_bytes()
+        if b"core.kernels import" in source or path == Path(__file__):
+            digest.update(source)
+    return digest.hexdigest()
+
+
+def _prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        items = context.make_array(signature.args[0])(context, builder, arguments[0])
         place = builder.bitcast(builder.gep(items.data, [arguments[1]]), ir.IntType(8).as_pointer())
         flag = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [place.type, flag, flag, flag])
@@ -57,15 +98,10 @@ def prefetch(typing_context, array, index):  # type: ignore[no-untyped-def]  # n
     return types.void(array, types.uint64), generate
 
 
-@intrinsic
-def dot16(typing_context, array, first, second):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG001
-    """Return the scalar product of twice 16 successive numbers of a float32 array.
-
-    Written out, so that a processor takes all 16 at once and the sum has one order.
-    """
+def _dot16(typing_context: Any, array: Any, first: Any, second: Any) -> Any:
     lanes = 16
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         items = context.make_array(signature.args[0])(context, builder, arguments[0])
         kind = ir.VectorType(ir.FloatType(), lanes)
         first, second = (
@@ -92,3 +128,13 @@ def dot16(typing_context, array, first, second):  # type: ignore[no-untyped-def]
         return builder.extract_element(total, ir.IntType(32)(0))
 
     return types.float32(array, types.uint64, types.uint64), generate
+
+
+#: Have the memory of an array's item at an unsigned index fetched into the cache. Without
+#: effect but for the time that a later access takes.
+prefetch = cast("Callable[[NDArray[Any], np.uint64], None]", intrinsic(_prefetch))
+
+#: Return the scalar product of twice 16 successive numbers of a float32 array, which begin at
+#: two unsigned indices. Written out, so that a processor takes all 16 at once and the sum has
+#: one order.
+dot16 = cast("Callable[[NDArray[np.float32], np.uint64, np.uint64], np.float32]", intrinsic(_dot16))

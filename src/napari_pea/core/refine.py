@@ -50,7 +50,7 @@ def refine(
         The embedding that the labels come from. It tells which fragments to merge with
         what (see `absorb_fragments`); without it only their sizes and places do.
     constraints : Constraints, optional
-        What cannot be one object is not merged. Used along with `vectors`.
+        What cannot be one object is not merged (along with `vectors`), nor by filling holes.
     cancel : CancelToken, optional
         Checked between the steps.
 
@@ -89,8 +89,19 @@ def refine(
     if settings.min_size > 1:
         refined = remove_small(refined, settings.min_size)
     if settings.fill_holes:
-        refined = fill_holes(refined)
+        filled = fill_holes(refined)
+        if constraints is not None:
+            _keep_apart(filled, refined, constraints)
+        refined = filled
     return numbered(refined)
+
+
+def _keep_apart(filled: NDArray[Any], before: NDArray[Any], constraints: Constraints) -> None:
+    """Empty pixels again that would make one object of two that cannot be one."""
+    pairs = constraints.cannot_link
+    first, second = filled.reshape(-1)[pairs].T
+    broken = pairs[(first == second) & (first > 0)].reshape(-1)
+    filled.reshape(-1)[broken[before.reshape(-1)[broken] == 0]] = 0
 
 
 def merge_fragments(

@@ -1,16 +1,20 @@
-"""The staged cache: image, embedding, affinities, raw labels, labels."""
+"""The staged cache: image, embedding, raw labels, labels and their table."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_pea.core.affinity import embedding_affinities
+from napari_pea.core.affinity import embedding_affinities, pixel_major
+from napari_pea.core.constraints import Constraints
+from napari_pea.core.errors import InputError
+from napari_pea.core.joins import Joined, partition_joined
 from napari_pea.core.neighborhood import Neighborhood
-from napari_pea.core.partition import mutex_partition
+from napari_pea.core.partition import partition_embedding
 from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.refine import refine
@@ -43,10 +47,27 @@ class Embedder(Protocol):
         channel: int | None = None,
         channel_axis: int | None = None,
         tile: int | None = None,
+        halo: int | None = None,
         progress: Progress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> Embedding:
         """Predict the embedding of an image."""
+
+
+class EmbeddingPartitioner(Protocol):
+    """A way to partition an image into objects by its embedding."""
+
+    def __call__(
+        self,
+        vectors: NDArray[np.floating],
+        neighborhood: Neighborhood,
+        settings: SegmentationSettings,
+        foreground: NDArray[np.floating] | None,
+        constraints: Constraints | None = None,
+        *,
+        cancel: CancelToken | None = None,
+    ) -> NDArray[np.uint32]:
+        """Return raw labels: see `napari_pea.core.partition.partition_embedding`."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +84,15 @@ class Segmentation:
         The settings used.
     model : str
         The name of the model.
+    pieces : array of uint32, shape (*spatial), or None
+        What the partition found, before the user's joins and before refining.
     """
 
     labels: NDArray[np.uint32]
     table: pd.DataFrame
     settings: SegmentationSettings
     model: str
+    pieces: NDArray[np.uint32] | None = None
 
 
 class Segmenter:
@@ -80,8 +104,10 @@ class Segmenter:
         Anything with `embed`, `recommended`, `ndim` and `name`.
     image : array-like
         See `napari_pea.core.image.prepare_image` for `channel` and `channel_axis` too.
-    tile : int, optional
+    tile, halo : int, optional
         See `napari_pea.core.predict.predict`.
+    partition : callable
+        How the embedding becomes raw labels; by default the Mutex Watershed.
 
     Examples
     --------
@@ -98,43 +124,84 @@ class Segmenter:
         channel: int | None = None,
         channel_axis: int | None = None,
         tile: int | None = None,
+        halo: int | None = None,
+        partition: EmbeddingPartitioner = partition_embedding,
     ) -> None:
         self.model = model
         self._image = image
         self._channel = channel
         self._channel_axis = channel_axis
         self._tile = tile
+        self._halo = halo
+        self.partition = partition
         self._embedding: Embedding | None = None
-        self._affinities: tuple[Neighborhood, NDArray[np.float32]] | None = None
-        self._raw: tuple[tuple[Any, ...], NDArray[np.uint32]] | None = None
+        self._direct: NDArray[np.float32] | None = None
+        self._raw: tuple[Hashable, Joined] | None = None
+        self._refined: tuple[Hashable, NDArray[np.uint32], pd.DataFrame] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the cached stages hold, in bytes."""
+        kept: list[NDArray[Any] | None] = [self._direct]
+        if self._embedding is not None:
+            kept += [self._embedding.vectors, self._embedding.foreground]
+        if self._raw is not None:
+            kept += [self._raw[1].labels, self._raw[1].pieces]
+        if self._refined is not None:
+            kept.append(self._refined[1])
+        return sum(array.nbytes for array in kept if array is not None)
+
+    def window(self, region: tuple[slice, ...]) -> Segmenter:
+        """Return a segmenter of a part of the image that shares the embedding.
+
+        Objects at the rim of the part may differ from those of the whole image.
+
+        Parameters
+        ----------
+        region : tuple of slice
+            One for each spatial axis.
+
+        Raises
+        ------
+        InputError
+            If the embedding is not there yet.
+        """
+        if self._embedding is None:
+            raise InputError("A part can be segmented once the whole image was embedded.")
+        whole = self._embedding
+        part = Segmenter(self.model, None, partition=self.partition)
+        foreground = None if whole.foreground is None else whole.foreground[region]
+        part._embedding = Embedding(pixel_major(whole.vectors[(slice(None), *region)]), foreground)
+        return part
 
     def embedding(
         self, *, progress: Progress = ignore_progress, cancel: CancelToken | None = None
     ) -> Embedding:
         """Return the embedding of the image; the network runs on the first call only."""
         if self._embedding is None:
-            self._embedding = self.model.embed(
+            found = self.model.embed(
                 self._image,
                 channel=self._channel,
                 channel_axis=self._channel_axis,
                 tile=self._tile,
+                halo=self._halo,
                 progress=progress,
                 cancel=cancel,
             )
+            self._embedding = Embedding(pixel_major(found.vectors), found.foreground)
         return self._embedding
 
     def affinities(
         self, neighborhood: Neighborhood, *, cancel: CancelToken | None = None
     ) -> NDArray[np.float32]:
-        """Return the affinities of a neighborhood, shape (N, *spatial)."""
-        if self._affinities is None or self._affinities[0] != neighborhood:
-            vectors = self.embedding(cancel=cancel).vectors
-            self._affinities = (neighborhood, embedding_affinities(vectors, neighborhood.offsets))
-        return self._affinities[1]
+        """Return the affinities of a neighborhood, shape (N, *spatial); not kept."""
+        vectors = self.embedding(cancel=cancel).vectors
+        return embedding_affinities(vectors, neighborhood.offsets)
 
     def segment(
         self,
         settings: SegmentationSettings | None = None,
+        constraints: Constraints | None = None,
         *,
         progress: Progress = ignore_progress,
         cancel: CancelToken | None = None,
@@ -148,10 +215,12 @@ class Segmenter:
         ----------
         settings : SegmentationSettings, optional
             By default those that the model recommends.
+        constraints : Constraints, optional
+            Pairs of pixels that are, or cannot be, in one object.
         progress : callable
             Told the tiles done and the tiles in all while the network runs.
         cancel : CancelToken, optional
-            Checked before each tile and between the stages.
+            Checked before each tile, and within and between the stages.
         **changes
             Single settings that differ from `settings`.
 
@@ -162,7 +231,7 @@ class Segmenter:
         Raises
         ------
         InputError
-            If the image or a setting cannot be used.
+            If the image, a setting or the constraints cannot be used.
         Cancelled
             If `cancel` was set.
         """
@@ -170,27 +239,50 @@ class Segmenter:
         neighborhood = used.neighborhood(self.model.ndim)
         embedding = self.embedding(progress=progress, cancel=cancel)
         check_cancel(cancel)
-        affinities = self.affinities(neighborhood, cancel=cancel)
-        check_cancel(cancel)
-        raw = self._partition(affinities, neighborhood, used, embedding.foreground)
-        check_cancel(cancel)
-        labels = refine(raw, used, cancel=cancel)
-        table = region_table(labels, embedding.foreground, affinities, neighborhood.offsets)
-        return Segmentation(labels, table, used, self.model.name)
-
-    def _partition(
-        self,
-        affinities: NDArray[np.float32],
-        neighborhood: Neighborhood,
-        settings: SegmentationSettings,
-        foreground: NDArray[np.float32] | None,
-    ) -> NDArray[np.uint32]:
-        """Return the raw labels, from the cache if nothing that matters has changed."""
-        key = (
+        raw_key = (
             neighborhood,
-            settings.strides_for(self.model.ndim),
-            settings.foreground_threshold,
+            used.strides_for(self.model.ndim),
+            used.foreground_threshold,
+            used.bias,
+            _key_of(constraints),
         )
-        if self._raw is None or self._raw[0] != key:
-            self._raw = (key, mutex_partition(affinities, neighborhood, settings, foreground))
-        return self._raw[1]
+        if self._raw is None or self._raw[0] != raw_key:
+            joined = partition_joined(
+                lambda pairs: self.partition(
+                    embedding.vectors,
+                    neighborhood,
+                    used,
+                    embedding.foreground,
+                    pairs,
+                    cancel=cancel,
+                ),
+                constraints or Constraints.none(),
+            )
+            self._raw = raw_key, joined
+        check_cancel(cancel)
+        refined_key = (raw_key, used.min_size, used.merge_fragments, used.fill_holes)
+        if self._refined is None or self._refined[0] != refined_key:
+            labels = refine(
+                self._raw[1].labels,
+                used,
+                vectors=embedding.vectors,
+                constraints=constraints,
+                cancel=cancel,
+            )
+            check_cancel(cancel)
+            # The table compares direct neighbours only.
+            direct = neighborhood.offsets[: neighborhood.n_attractive]
+            if self._direct is None:
+                self._direct = embedding_affinities(embedding.vectors, direct)
+            check_cancel(cancel)
+            table = region_table(labels, embedding.foreground, self._direct, direct)
+            self._refined = refined_key, labels, table
+        _, labels, table = self._refined
+        return Segmentation(labels, table, used, self.model.name, self._raw[1].pieces)
+
+
+def _key_of(constraints: Constraints | None) -> Hashable:
+    """Return a value that changes when the constraints do."""
+    if not constraints:
+        return None
+    return constraints.must_link.tobytes(), constraints.cannot_link.tobytes()

@@ -9,6 +9,9 @@ from typing import Any
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import CONNECTIVITIES, Neighborhood, whole_numbers
 
+#: The ranges that objects of usual sizes need; a longest range takes all up to it.
+RANGE_LADDER: tuple[int, ...] = (1, 3, 5, 7, 9, 11, 15, 19, 27, 35, 51, 67)
+
 
 @dataclass(frozen=True)
 class SegmentationSettings:
@@ -27,6 +30,9 @@ class SegmentationSettings:
         Distances in sections, one for each range; by default the ranges.
     strides : int or tuple of int
         Repulsive pairs are taken at every n-th pixel along each axis.
+    bias : float
+        Between -1 and 1, added to the priority of attractive pairs: positive
+        values merge more, negative ones split more.
     foreground_threshold : float
         Pixels with a lower foreground probability belong to no object.
     min_size : int
@@ -46,6 +52,7 @@ class SegmentationSettings:
     connectivity: int | None = None
     z_ranges: tuple[int, ...] | None = None
     strides: int | tuple[int, ...] = 4
+    bias: float = 0.0
     foreground_threshold: float = 0.5
     min_size: int = 25
     merge_fragments: bool = True
@@ -59,6 +66,8 @@ class SegmentationSettings:
             object.__setattr__(self, "strides", whole_numbers(self.strides, "stride"))
         else:
             object.__setattr__(self, "strides", whole_numbers((self.strides,), "stride")[0])
+        if not -1 <= self.bias <= 1:
+            raise InputError(f"The bias lies between -1 and 1, not {self.bias}.")
         if not 0 <= self.foreground_threshold <= 1:
             raise InputError(
                 f"The foreground threshold lies between 0 and 1, not {self.foreground_threshold}."

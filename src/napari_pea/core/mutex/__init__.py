@@ -19,7 +19,7 @@ from napari_pea.core.mutex.arguments import (
     checked_strides,
 )
 from napari_pea.core.mutex.backends import OWN, backend_named
-from napari_pea.core.mutex.constraints import Linked, linked
+from napari_pea.core.mutex.constraints import linked
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 
 if TYPE_CHECKING:

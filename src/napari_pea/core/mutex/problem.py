@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.mutex.constraints import Linked
-from napari_pea.core.mutex.visit import OUTSIDE, Pairs
+from napari_pea.core.mutex.parts import OUTSIDE, Pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,12 +63,17 @@ def problem(
     n_attractive : int
         The first of them attract.
     affinities : array of float32, shape (N, *spatial)
-        Or else:
+        None if there are vectors.
     vectors : array of float32, shape (pixels, D)
+        The embedding, pixel by pixel; None if there are affinities.
     strides : sequence of int, optional
+        Repulsive pairs start at multiples only.
     inside : array of bool, shape (*spatial), optional
+        Where objects may be.
     said : Linked
+        What the user has said about pixels.
     bias : float
+        Added to the priority of attractive pairs.
 
     Raises
     ------
@@ -152,7 +157,8 @@ def _shape(shape: tuple[int, ...], n_attractive: int) -> NDArray[np.int64]:
         raise InputError(
             f"An image of shape {shape} is too large to be partitioned at once: take parts."
         )
-    return _in_3d([shape], 1)[0]
+    extent: NDArray[np.int64] = _in_3d([shape], 1)[0]
+    return extent
 
 
 def _fitting(
@@ -170,7 +176,8 @@ def _fitting(
 def _in_3d(rows: Sequence[Sequence[int]], missing: int) -> NDArray[np.int64]:
     """Return rows of numbers, one for each axis, with a first axis where it is missing."""
     padded = [(missing,) * (3 - len(row)) + tuple(row) for row in rows]
-    return np.array(padded, dtype=np.int64).reshape(-1, 3)
+    rows_in_3d: NDArray[np.int64] = np.array(padded, dtype=np.int64).reshape(-1, 3)
+    return rows_in_3d
 
 
 def _labels(shape: tuple[int, ...], inside: NDArray[np.bool_] | None) -> NDArray[np.uint32]:

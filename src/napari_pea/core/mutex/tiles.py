@@ -11,34 +11,25 @@ second round with tiles shifted by half their size decides most of what the firs
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_pea.core.kernels import compiled, inlined
-from napari_pea.core.mutex.visit import (
-    N_REMEMBERED,
-    OUTSIDE,
-    Clusters,
-    Frame,
-    cosine,
-    flipped,
-    mark_repulsion,
-    sampled,
-    sort_keys,
-    visit,
-)
-
-
-@inlined
-def priority_of(affinities, vectors, depth, bias, value, pixel, partner):  # type: ignore[no-untyped-def]
-    """Return the priority of an attractive pair, zero without a sign."""
-    if depth:
-        affinity = cosine(vectors, depth, np.uint64(pixel), np.uint64(partner))
-    else:
-        affinity = affinities[value]
-    return affinity + bias + np.float32(0)
+from napari_pea.core.kernels import compiled
+from napari_pea.core.mutex.marks import mark_repulsion
+from napari_pea.core.mutex.parts import N_REMEMBERED, OUTSIDE, Apart, Clusters, Frame, Pairs
+from napari_pea.core.mutex.priorities import flipped, priority_of, sampled, sort_keys
+from napari_pea.core.mutex.visit import visit
 
 
 @compiled
-def load(pairs, frame, clusters, labels, sizes, radii, first):  # type: ignore[no-untyped-def]
+def load(
+    pairs: Pairs,
+    frame: Frame,
+    clusters: Clusters,
+    labels: NDArray[np.uint32],
+    sizes: NDArray[np.uint32],
+    radii: NDArray[np.float32],
+    first: bool,
+) -> None:
     """Take the clusters of a tile from the image; those that reach beyond it are open."""
     here, following, counts = clusters.labels, clusters.following, clusters.sizes
     opened = clusters.opened
@@ -99,7 +90,17 @@ def load(pairs, frame, clusters, labels, sizes, radii, first):  # type: ignore[n
 
 
 @compiled
-def gather(pairs, frame, clusters, labels, pending, first, id_bits, keys, ids):  # type: ignore[no-untyped-def]
+def gather(
+    pairs: Pairs,
+    frame: Frame,
+    clusters: Clusters,
+    labels: NDArray[np.uint32],
+    pending: NDArray[np.uint8],
+    first: bool,
+    id_bits: int,
+    keys: NDArray[np.uint32],
+    ids: NDArray[np.uint32],
+) -> int:
     """Collect the attractive pairs inside a tile; those that leave it open their clusters.
 
     Returns
@@ -151,7 +152,7 @@ def gather(pairs, frame, clusters, labels, pending, first, id_bits, keys, ids): 
                         numbers[n] = priority
                         keys[n] = flipped(keys[n])
                         ids[n] = identity + x
-                        n += np.int64(
+                        n += int(
                             (here[start + x] != OUTSIDE)
                             & (here[start + x + local_step] != OUTSIDE)
                             & (
@@ -174,7 +175,7 @@ def gather(pairs, frame, clusters, labels, pending, first, id_bits, keys, ids): 
                         keys[n] = flipped(keys[n])
                         ids[n] = identity + x
                         joins = here[start + x] != here[start + x + local_step]
-                        n += np.int64(pending[pair + x]) & np.int64(joins)
+                        n += int(pending[pair + x] & joins)
                         pending[pair + x] = 0
                 if 0 <= origin[0] + z + oz < shape[0] and 0 <= origin[1] + y + oy < shape[1]:
                     for x in range(extent[2]):
@@ -230,7 +231,14 @@ def gather(pairs, frame, clusters, labels, pending, first, id_bits, keys, ids): 
 
 
 @compiled
-def store(pairs, frame, clusters, labels, sizes, radii):  # type: ignore[no-untyped-def]
+def store(
+    pairs: Pairs,
+    frame: Frame,
+    clusters: Clusters,
+    labels: NDArray[np.uint32],
+    sizes: NDArray[np.uint32],
+    radii: NDArray[np.float32],
+) -> None:
     """Hand the clusters of a tile over to the image, but for those that reach beyond it."""
     here, counts, opened = clusters.labels, clusters.sizes, clusters.opened
     shape, origin, extent = pairs.shape, frame.origin, frame.extent
@@ -257,23 +265,24 @@ def store(pairs, frame, clusters, labels, sizes, radii):  # type: ignore[no-unty
 
 
 @compiled
-def solve_tiles(  # type: ignore[no-untyped-def]
-    pairs,
-    frame,
-    apart,
-    labels,
-    sizes,
-    radii,
-    pending,
-    origins,
-    stretches,
-    first,
-):
+def solve_tiles(
+    pairs: Pairs,
+    frame: Frame,
+    apart: Apart,
+    labels: NDArray[np.uint32],
+    sizes: NDArray[np.uint32],
+    radii: NDArray[np.float32],
+    pending: NDArray[np.uint8],
+    origins: NDArray[np.int64],
+    stretches: NDArray[np.float64],
+    first: bool,
+) -> None:
     """Decide what some tiles can decide.
 
     Parameters
     ----------
     pairs : Pairs
+        The pairs of the image.
     frame : Frame
         The layout of a tile; its origin and extent are overwritten.
     apart : Apart
@@ -333,11 +342,11 @@ def solve_tiles(  # type: ignore[no-untyped-def]
         if extent.min() <= 0:
             continue
         load(pairs, tile, clusters, labels, sizes, radii, first)
-        n = gather(pairs, tile, clusters, labels, pending, first, np.int64(id_bits), keys, ids)
+        n = gather(pairs, tile, clusters, labels, pending, first, int(id_bits), keys, ids)
         sort_keys(keys, ids, sorted_keys, sorted_ids, n)
         start = 0
         for end in stretches:
-            stop = min(n, np.int64(np.ceil(end * n)))
+            stop = min(n, int(np.ceil(end * n)))
             if stop <= start:
                 continue
             bits[0] = flipped(sorted_keys[stop - 1])
@@ -348,79 +357,3 @@ def solve_tiles(  # type: ignore[no-untyped-def]
             start = stop
         if n or first:
             store(pairs, tile, clusters, labels, sizes, radii)
-
-
-@compiled
-def gather_pending(pairs, labels, pending, keys, ids):  # type: ignore[no-untyped-def]
-    """Collect the pairs that no tile could decide; return how many there are."""
-    shape = pairs.shape
-    n_pixels = shape[0] * shape[1] * shape[2]
-    affinities, vectors, depth = pairs.affinities, pairs.vectors, pairs.depth
-    bias, numbers = pairs.bias, keys.view(np.float32)
-    n = 0
-    for offset in range(pairs.attractive.shape[0]):
-        oz, oy, ox = pairs.attractive[offset]
-        step = (oz * shape[1] + oy) * shape[2] + ox
-        channel = pairs.attractive_channels[offset]
-        for pixel in range(n_pixels):
-            pair = offset * n_pixels + pixel
-            if pending[pair] and labels[pixel] != labels[pixel + step]:
-                if n < keys.size:
-                    numbers[n] = priority_of(
-                        affinities,
-                        vectors,
-                        depth,
-                        bias,
-                        channel * n_pixels + pixel,
-                        pixel,
-                        pixel + step,
-                    )
-                    keys[n] = flipped(keys[n])
-                    ids[n] = pair
-                n += 1
-    return n
-
-
-@compiled
-def all_pending(pairs, labels, pending):  # type: ignore[no-untyped-def]
-    """Note that no attractive pair is decided yet."""
-    shape = pairs.shape
-    n_pixels = shape[0] * shape[1] * shape[2]
-    for offset in range(pairs.attractive.shape[0]):
-        oz, oy, ox = pairs.attractive[offset]
-        step = (oz * shape[1] + oy) * shape[2] + ox
-        for z in range(max(0, -oz), min(shape[0], shape[0] - oz)):
-            for y in range(max(0, -oy), min(shape[1], shape[1] - oy)):
-                start = (z * shape[1] + y) * shape[2]
-                for pixel in range(start + max(0, -ox), start + min(shape[2], shape[2] - ox)):
-                    inside = labels[pixel] != OUTSIDE and labels[pixel + step] != OUTSIDE
-                    pending[offset * n_pixels + pixel] = inside
-
-
-@compiled
-def link_members(labels, following):  # type: ignore[no-untyped-def]
-    """Write the rings of members of all clusters."""
-    for pixel in range(labels.size):
-        following[pixel] = pixel
-    for pixel in range(labels.size):
-        label = labels[pixel]
-        if label != OUTSIDE and label != pixel:
-            following[pixel] = following[label]
-            following[label] = pixel
-
-
-@compiled
-def number_objects(labels, numbers):  # type: ignore[no-untyped-def]
-    """Number the clusters from 1 in the order of their first pixels; 0 is outside."""
-    numbers[:] = 0
-    found = 0
-    for pixel in range(labels.size):
-        label = labels[pixel]
-        if label == OUTSIDE:
-            labels[pixel] = 0
-            continue
-        if numbers[label] == 0:
-            found += 1
-            numbers[label] = found
-        labels[pixel] = numbers[label]
-    return found

@@ -51,6 +51,11 @@ class EmbeddingNetwork(nn.Module):
     divisor: tuple[int, ...]
     receptive_radius: tuple[int, ...]
 
+    @property
+    def encoder_stages(self) -> tuple[nn.Module, ...]:
+        """The parts of the encoder, from the image on."""
+        raise NotImplementedError
+
     def forward(self, image: torch.Tensor, *, pyramid: bool = False) -> NetworkOutput:
         """Predict from a batch of shape (B, C, *spatial)."""
         raise NotImplementedError

@@ -98,6 +98,11 @@ class ResUNet2D(EmbeddingNetwork):
             nn.Conv2d(half, 2, 1),
         )
 
+    @property
+    def encoder_stages(self) -> tuple[nn.Module, ...]:
+        """The stem at 1/1 and the stages that end at 1/2, 1/4, 1/8 and 1/16."""
+        return (self.stem, *self.down)
+
     def forward(self, image: torch.Tensor, *, pyramid: bool = False) -> NetworkOutput:
         """Predict embedding and foreground of a batch.
 
