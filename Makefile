@@ -14,10 +14,10 @@ SETUP_FILES := pyproject.toml setup.cfg constraints.txt scripts/setup-venv.sh
 GUI := $(VENV)/.installed-gui
 DEV := $(VENV)/.installed-gui-dev
 
-.PHONY: help demo test lint format system clean
+.PHONY: help demo test lint format system clean docs-pictures
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: system $(GUI) ## Segment a sample image with the model `nuclei`; the pictures go to demo/
 	scripts/with-display.sh $(BIN)/napari-pea demo
@@ -33,6 +33,9 @@ lint: $(DEV) ## Check style and types only
 format: $(DEV) ## Mend the style of the code where a tool can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs-pictures: system $(GUI) ## Take the pictures of the documentation again
+	scripts/with-display.sh $(BIN)/python scripts/docs-pictures.py
 
 clean: ## Remove the virtual environment and what the tools leave behind
 	rm -rf $(VENV) build dist demo .hypothesis .mypy_cache .pytest_cache .ruff_cache

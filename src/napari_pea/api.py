@@ -136,8 +136,8 @@ def train(
     cancel : CancelToken, optional
         Stops the run when set; it can be resumed.
     **changes
-        Single values of `TrainingSettings` and of its objective, for example
-        ``iterations=500`` or ``ranges=(1, 3, 5)``.
+        Single values of `TrainingSettings`, of its objective and of its augmentation, for
+        example ``iterations=500`` or ``ranges=(1, 3, 5)``.
 
     Returns
     -------

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, current_thread
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.qt.threading import WorkerBase
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_pea.core.affinity import unit_vectors
+from napari_pea.core.image import prepare_image
+from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken
+from napari_pea.core.segmenter import Segmenter
+from napari_pea.models.model import Model
 from napari_pea.widgets import segmenting, work
 
 PATIENCE = 60_000
@@ -49,13 +56,22 @@ class Hand:
         return Hand(self.viewer, self._qtbot)
 
     def click(self, name: str) -> None:
-        button = getattr(self.dock, name)
+        button = self.find(name)
         assert button.isEnabled()
         self._qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
     def wait(self) -> None:
         """Wait until the dock is idle."""
-        self._qtbot.waitUntil(lambda: not self.dock.cancel_button.isEnabled(), timeout=PATIENCE)
+        self._qtbot.waitUntil(
+            lambda: self.dock.live.idle and not self.dock.cancel_button.isEnabled(),
+            timeout=PATIENCE,
+        )
+
+    def find(self, name: str) -> Any:
+        """A control by its name."""
+        found = self.dock.findChild(QWidget, name)
+        assert found is not None
+        return found
 
     def segment(self) -> None:
         self.click("segment_button")
@@ -101,3 +117,114 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     monkeypatch.setattr(segmenting, "segment_part", gate)
     yield gate
     gate.open.set()
+
+
+@pytest.fixture
+def bands(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The network knows what every pixel is: its brightness in hundreds, 0 for none.
+
+    Returns the images that it was given.
+    """
+    seen: list[Any] = []
+
+    def embed(
+        _: Model, image: Any, channel: int | None, channel_axis: int | None, **__: Any
+    ) -> Embedding:
+        seen.append(image)
+        (plane,) = prepare_image(image, 1, 2, channel=channel, channel_axis=channel_axis)
+        ids = np.clip(np.rint(plane / 100), 0, 15).astype(int)
+        codes = np.moveaxis(np.eye(16, dtype=np.float32)[ids], -1, 0)
+        foreground = np.where(ids > 0, np.minimum(0.5 + 0.05 * ids, 1), 0.1)
+        return Embedding(unit_vectors(codes), foreground.astype(np.float32))
+
+    monkeypatch.setattr(Model, "embed", embed)
+    return seen
+
+
+@pytest.fixture
+def tiles_image() -> np.ndarray:
+    """Three squares that touch in a row, the last one alone below; shape (40, 56)."""
+    pixels = np.zeros((40, 56), dtype=np.uint16)
+    pixels[4:16, 4:16] = 200
+    pixels[4:16, 16:28] = 300
+    pixels[4:16, 28:40] = 400
+    pixels[26:30, 30:40] = 500
+    return pixels
+
+
+class Sluice:
+    """Holds up every segmentation after the network until it is opened."""
+
+    def __init__(self, segment: Any) -> None:
+        self._segment = segment
+        self.open = Event()
+        self.open.set()
+        self.entered = Event()
+        self.settings: list[Any] = []
+        self.threads: set[Any] = set()
+
+    def close(self) -> None:
+        self.open.clear()
+        self.entered.clear()
+        self.settings.clear()
+
+    def __call__(self, segmenter: Any, settings: Any, constraints: Any, cancel: Any) -> Any:
+        self.settings.append(settings)
+        self.threads.add(current_thread())
+        self.entered.set()
+        while not self.open.wait(0.002):
+            cancel.check()
+        return self._segment(segmenter, settings, constraints, cancel=cancel)
+
+
+@pytest.fixture
+def sluice(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sluice]:
+    """Segmentations that last until the test says so."""
+    sluice = Sluice(Segmenter.segment)
+    monkeypatch.setattr(
+        Segmenter,
+        "segment",
+        lambda self, settings, constraints=None, *, cancel=None: sluice(
+            self, settings, constraints, cancel
+        ),
+    )
+    yield sluice
+    sluice.open.set()
+
+
+@pytest.fixture
+def draw(qtbot: Any) -> Callable[..., None]:
+    """Draws on the canvas of a viewer with the left button of the mouse.
+
+    The points are places in the world, rows first.
+    """
+
+    def draw(viewer: Any, points: Any) -> None:
+        canvas = viewer.window._qt_viewer.canvas.native
+
+        def send(kind: QEvent.Type, point: Any, button: Any, buttons: Any) -> None:
+            camera = viewer.scene.camera
+            away = (np.asarray(point) - np.asarray(camera.center)[-2:]) * camera.zoom
+            place = QPointF(canvas.width() / 2 + away[1], canvas.height() / 2 + away[0])
+            QApplication.sendEvent(
+                canvas,
+                QMouseEvent(
+                    kind,
+                    place,
+                    QPointF(canvas.mapToGlobal(place.toPoint())),
+                    button,
+                    buttons,
+                    Qt.KeyboardModifier.NoModifier,
+                ),
+            )
+
+        none, left = Qt.MouseButton.NoButton, Qt.MouseButton.LeftButton
+        first, *others = points
+        send(QEvent.Type.MouseMove, first, none, none)
+        send(QEvent.Type.MouseButtonPress, first, left, left)
+        for point in others:
+            qtbot.wait(20)  # moves that follow each other too fast are left out
+            send(QEvent.Type.MouseMove, point, none, left)
+        send(QEvent.Type.MouseButtonRelease, points[-1], left, none)
+
+    return draw

@@ -3,14 +3,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
+from napari_pea.core.table import region_table
+from napari_pea.widgets.features import layer_features
 from napari_pea.widgets.layers import ResultWriter, offset_text
 from napari_pea.widgets.results import LABELS, ResultBook, fingerprint, is_result
 from napari_pea.widgets.sources import channel_choices, choose_part
+from napari_pea.widgets.views import EMBEDDING_VIEW, affinity_view
 
 
 class Bench:
@@ -30,10 +32,21 @@ class Bench:
         """Show a result with so many objects, as the dock does."""
         labels = np.zeros((6, 8), dtype=np.uint32)
         labels[0, :n_objects] = np.arange(1, n_objects + 1)
-        table = pd.DataFrame({"label": np.arange(1, n_objects + 1), "area": 1})
+        table = layer_features(region_table(labels), self.image, self.part)
         former = self.book.find(self.image, self.part.key, LABELS)
         replace = former is not None and former.has_its_data()
         return self.writer.write_labels(labels, table, fingerprint(labels), replace=replace)
+
+    def write_embedding(self) -> Image:
+        """Show colours, as the dock does."""
+        view = EMBEDDING_VIEW
+        colors = np.zeros((6, 8, 3), np.uint8)
+        return self.writer.write_picture(view.kind, colors, "cells embedding", view.arguments)
+
+    def write_affinity(self, offset: tuple[int, int], affinity: np.ndarray) -> Image:
+        """Show affinities, as the dock does."""
+        view = affinity_view(offset)
+        return self.writer.write_picture(view.kind, affinity, view.name, view.arguments)
 
 
 @pytest.fixture
@@ -101,7 +114,7 @@ def test_layers_of_the_user_with_the_same_names_stay(bench: Bench) -> None:
     mine = bench.viewer.add_labels(np.full((6, 8), 5), name="cells labels")
     embedding = bench.viewer.add_image(np.ones((6, 8)), name="cells embedding")
     bench.write(3)
-    bench.writer.write_embedding(np.zeros((6, 8, 3), np.uint8))
+    bench.write_embedding()
     assert (mine.data == 5).all()
     assert (embedding.data == 1).all()
     names = {layer.name for layer in bench.viewer.layers}
@@ -111,8 +124,8 @@ def test_layers_of_the_user_with_the_same_names_stay(bench: Bench) -> None:
 def test_pictures_lie_between_image_and_labels(bench: Bench) -> None:
     bench.viewer.add_image(np.ones((6, 8)), name="above")
     bench.write(3)
-    bench.writer.write_embedding(np.zeros((6, 8, 3), np.uint8))
-    bench.writer.write_affinity((0, -9), np.zeros((6, 8), np.float32))
+    bench.write_embedding()
+    bench.write_affinity((0, -9), np.zeros((6, 8), np.float32))
     names = [layer.name for layer in bench.viewer.layers]
     assert names == ["cells", "affinity (0, −9)", "cells embedding", "above", "cells labels"]
     assert [is_result(layer) for layer in bench.viewer.layers] == [False, True, True, False, True]
@@ -120,13 +133,13 @@ def test_pictures_lie_between_image_and_labels(bench: Bench) -> None:
 
 
 def test_pictures_are_renewed(bench: Bench) -> None:
-    first = bench.writer.write_affinity((0, -9), np.zeros((6, 8), np.float32))
+    first = bench.write_affinity((0, -9), np.zeros((6, 8), np.float32))
     bench.image.scale = (2, 2)
-    second = bench.writer.write_affinity((0, -9), np.ones((6, 8), np.float32))
+    second = bench.write_affinity((0, -9), np.ones((6, 8), np.float32))
     assert second is first
     assert (first.data == 1).all()
     np.testing.assert_allclose(first.scale, (2, 2))
-    other = bench.writer.write_affinity((-9, 0), np.ones((6, 8), np.float32))
+    other = bench.write_affinity((-9, 0), np.ones((6, 8), np.float32))
     assert other is not first
     key = bench.part.key
     assert set(bench.book.offsets(bench.image, key, bench.viewer.layers)) == {(0, -9), (-9, 0)}
@@ -136,7 +149,7 @@ def test_pictures_are_renewed(bench: Bench) -> None:
 
 def test_objects_without_a_table(bench: Bench) -> None:
     layer, _ = bench.write(0)
-    assert list(layer.features.columns) == ["index", "area"]
+    assert list(layer.features.columns)[:2] == ["index", "area"]
     assert bench.write(3)[0] is layer
 
 

@@ -80,7 +80,7 @@ def test_objects_colours_and_affinities(open_dock: OpenDock, image: np.ndarray) 
     ids = labels.data
     np.testing.assert_array_equal(ids > 0, image > 400)
     for index, area in zip(labels.features["index"], labels.features["area"], strict=True):
-        assert (ids == index).sum() == area
+        assert 4 * (ids == index).sum() == pytest.approx(area)
     assert "area:" in labels.get_status((10, 12))["value"]
 
     colors = hand.viewer.layers["cells embedding"].data
@@ -127,7 +127,6 @@ def test_segmenting_again_renews_the_layers(open_dock: OpenDock, image: np.ndarr
     assert hand.names == [*names, "cells labels [1]"]
 
     hand.dock.embedding_check.click()
-    hand.viewer.layers.remove("cells embedding")
     hand.segment()
     assert "cells embedding" not in hand.names
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -57,6 +59,109 @@ def inference(
         f"{overhead['predict_seconds']:.3f} s and {overhead['forward_seconds']:.3f} s, medians "
         f"of {overhead['repeats']} on {figures['device']} with {figures['threads']} threads."
     )
+
+
+@app.command()
+def uncertainty(
+    data: Annotated[Path, typer.Option(help="Folder that holds the folders bbbc039 and dsb2018.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A name of `models list`, or a model file.")
+    ] = "nuclei",
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Measure how well the uncertainty of objects tells which of them are wrong."""
+    from napari_pea.experiments.nuclei import validation_images
+    from napari_pea.experiments.uncertainty import SIGNS, measure_uncertainty
+    from napari_pea.models.catalogue import load_model
+
+    with cancel_on_interrupt() as cancel, progress_bar("Segmenting") as progress:
+        found = measure_uncertainty(
+            load_model(model, device), validation_images(data), progress=progress, cancel=cancel
+        )
+    if as_json:
+        print_json({group: asdict(figures) for group, figures in found.items()})
+        return
+    rows = [
+        (text, *(f"{figures.areas[name]:.3f}" for figures in found.values()))
+        for name, text in SIGNS.items()
+    ]
+    counts = [f"{figures.n_wrong} of {figures.n_objects}" for figures in found.values()]
+    print_table([("wrong objects", *counts), *rows], ["area under the curve", *found])
+
+
+@app.command()
+def live(
+    model: Annotated[str, typer.Option("--model", "-m", help="A name of `models list`.")] = (
+        "nuclei"
+    ),
+    changes: Annotated[int, typer.Option(help="How often the slider is moved.")] = 100,
+    reference_changes: Annotated[
+        int, typer.Option(help="How often it is moved with elf's Mutex Watershed.")
+    ] = 100,
+    actions: Annotated[
+        int, typer.Option(help="Random actions of the session; 0 leaves it out.")
+    ] = 300,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Time the dock in a real window: from a change to its labels, and how long it stalls."""
+    from napari_pea.experiments.benchmark_live import measure_live
+    from napari_pea.experiments.live_session import measure_session
+
+    with cancel_on_interrupt() as cancel, progress_bar("Changing") as progress:
+        figures = measure_live(
+            model,
+            changes=changes,
+            reference_changes=reference_changes,
+            progress=progress,
+            cancel=cancel,
+        )
+    if actions:
+        with cancel_on_interrupt() as cancel, progress_bar("Acting") as progress:
+            figures["session"] = measure_session(
+                model, actions=actions, progress=progress, cancel=cancel
+            )
+    if as_json:
+        print_json(figures)
+        return
+    rows = [
+        (
+            f"{row['shape'][0]} × {row['shape'][1]}",
+            *(_spread(row[name]) for name in ("ours", "elf", "redraw")),
+            f"{row['factor']:.1f}",
+            f"{1000 * row['own_code']:.0f} ms",
+        )
+        for row in figures["images"]
+    ]
+    print_table(
+        rows,
+        ["image", "napari-pea", "elf", "napari's redraw", "times faster", "own code at a time"],
+    )
+    typer.echo("Medians and 95th percentiles; the redraw is subtracted before dividing.")
+    if actions:
+        for line in _session_lines(figures["session"]):
+            typer.echo(line)
+
+
+def _spread(times: dict[str, float]) -> str:
+    return f"{1000 * times['median']:.0f} / {1000 * times['p95']:.0f} ms"
+
+
+def _session_lines(session: dict[str, Any]) -> list[str]:
+    """Return what is to be said of a session."""
+    memory = [session["memory_before"], session["memory_after"]]
+    return [
+        f"{session['actions']} actions: longest stall {1000 * session['longest_stall']:.0f} ms "
+        f"({session['longest_stall_action']}), with napari alone "
+        f"{1000 * session['longest_stall_alone']:.0f} ms "
+        f"({session['longest_stall_alone_action']}); at first use "
+        f"{1000 * session['first_use_stall']:.0f} ms.",
+        f"Own code held the window for at most {1000 * session['own_code']:.0f} ms "
+        f"({session['own_code_where'] or 'nowhere'}).",
+        f"Errors: {session['errors'] or 'none'}. Leaked threads: "
+        f"{session['leaked_threads'] or 'none'}. Memory {_megabytes(memory[0])} before, "
+        f"{_megabytes(memory[1])} after.",
+    ]
 
 
 def _megabytes(value: float | None) -> str:

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from napari_pea.cli import benchmark, demo, evaluate, models, recipe, segment, train
 from napari_pea.cli.console import readable_errors
+from napari_pea.cli.train_settings import HeadedCommand
 
 
 class Commands(TyperGroup):
@@ -32,7 +33,7 @@ app = typer.Typer(
 )
 app.command("segment")(segment.segment)
 app.command("evaluate")(evaluate.evaluate)
-app.command("train")(train.train)
+app.command("train", cls=HeadedCommand)(train.train)
 app.command("demo")(demo.demo)
 app.add_typer(models.app, name="models")
 app.add_typer(benchmark.app, name="benchmark")

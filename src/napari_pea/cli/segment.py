@@ -59,6 +59,10 @@ def segment(
         str | None,
         typer.Option(help="Use repulsive pairs at every n-th pixel: one or two numbers."),
     ] = None,
+    bias: Annotated[
+        float | None,
+        typer.Option(help="From -1 to 1: positive merges more, negative splits more."),
+    ] = None,
     foreground_threshold: Annotated[
         float | None, typer.Option(help="Least foreground probability of object pixels.")
     ] = None,
@@ -105,6 +109,7 @@ def segment(
         ranges=whole_numbers(ranges, "--ranges"),
         connectivity=connectivity,
         strides=_strides(strides),
+        bias=bias,
         foreground_threshold=foreground_threshold,
         min_size=min_size,
         merge_fragments=merge_fragments,

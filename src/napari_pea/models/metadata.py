@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from napari_pea.core.neighborhood import DEFAULT_RANGES
 from napari_pea.core.normalization import Normalization
+from napari_pea.core.scaling import SCALES
 from napari_pea.core.settings import SegmentationSettings
 
 #: Raised when the format changes in a way that older versions cannot read.
@@ -42,12 +43,14 @@ class ModelMetadata(BaseModel):
         How the architecture was built.
     normalization : Normalization
         How images are normalised.
+    scale : float
+        Images are resized by this factor before the network sees them.
     training_ranges : tuple of int
-        The ranges whose affinities were trained.
+        The ranges whose affinities were trained, in pixels of the resized images.
     recommended : SegmentationSettings
         The settings that scored best on the validation data.
     object_diameter : float, optional
-        Median diameter of the training objects in pixels.
+        Median diameter of the training objects in pixels of the images as they were given.
     pixel_size_um : float, optional
         Pixel size of the training data in micrometres.
     data : tuple of DataSource
@@ -71,6 +74,7 @@ class ModelMetadata(BaseModel):
     architecture: str
     arguments: dict[str, Any] = Field(default_factory=dict)
     normalization: Normalization = Normalization()
+    scale: float = Field(default=1.0, ge=SCALES[0], le=SCALES[1])
     training_ranges: tuple[int, ...] = DEFAULT_RANGES
     recommended: SegmentationSettings = SegmentationSettings()
     object_diameter: float | None = None

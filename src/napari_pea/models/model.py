@@ -8,6 +8,7 @@ from napari_pea.core.device import Precision
 from napari_pea.core.image import prepare_image
 from napari_pea.core.predict import Embedding, predict
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
+from napari_pea.core.scaling import check_scale, scaled_image, unscaled_embedding
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.models.metadata import ModelMetadata
 
@@ -55,6 +56,23 @@ class Model:
         """The settings that the model works best with."""
         return self.metadata.recommended
 
+    def with_scale(self, scale: float) -> Model:
+        """Return the model for images of another magnification; both share the weights.
+
+        Parameters
+        ----------
+        scale : float
+            Images are resized by this factor before the network sees them. The recommended
+            settings stay as they are.
+
+        Raises
+        ------
+        InputError
+            If it is no number between 0.05 and 20.
+        """
+        update = {"scale": check_scale(scale)}
+        return Model(self.network, self.metadata.model_copy(update=update), self.device)
+
     def embed(
         self,
         image: Any,
@@ -97,9 +115,9 @@ class Model:
             channel=channel,
             channel_axis=channel_axis,
         )
-        return predict(
+        found = predict(
             self.network,
-            self.metadata.normalization(channels),
+            scaled_image(self.metadata.normalization(channels), self.metadata.scale),
             device=self.device,
             precision=precision,
             tile=tile,
@@ -107,3 +125,4 @@ class Model:
             progress=progress,
             cancel=cancel,
         )
+        return unscaled_embedding(found, channels.shape[1:])

@@ -11,8 +11,9 @@ from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 from superqt import QCollapsible
 
 from napari_pea.models.catalogue import ModelEntry, list_models, user_folder
+from napari_pea.widgets.preferences import preferences
 from napari_pea.widgets.results import is_result
-from napari_pea.widgets.sources import ChannelChoice, channel_choices
+from napari_pea.widgets.sources import AxisChoice, ChannelChoice, axis_choices, channel_choices
 
 if TYPE_CHECKING:
     from napari.components import LayerList
@@ -96,7 +97,7 @@ class ModelCombo(WideCombo):
         wanted : str, optional
             The model to choose if there is one of this name.
         """
-        self._entries = list_models()
+        self._entries = list_models(preferences().model_folder)
         usable = [entry.name for entry in self._entries if entry.problem is None]
         target = wanted or self.currentText()
         if target not in usable:
@@ -121,10 +122,11 @@ class ModelCombo(WideCombo):
 
     def _describe(self) -> None:
         entry = self.entry()
+        folder = preferences().model_folder or user_folder()
         if entry is None:
-            self.setToolTip(f"There is no model yet: put model files into {user_folder()}.")
+            self.setToolTip(f"There is no model yet: put model files into {folder}.")
         else:
-            self.setToolTip(f"{_description(entry)} Copy your own model files to {user_folder()}.")
+            self.setToolTip(f"{_description(entry)} Copy your own model files to {folder}.")
 
 
 def _description(entry: ModelEntry) -> str:
@@ -209,3 +211,27 @@ class ChannelCombo(WideCombo):
         """Return the chosen channel."""
         index = self.currentIndex()
         return self._choices[index] if 0 <= index < len(self._choices) else None
+
+
+class AxisCombo(WideCombo):
+    """The axes that planes of a stack can be taken along."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(
+            "axis_combo",
+            "Along which axis the planes of a stack or time series lie that are segmented one "
+            "by one.",
+            parent,
+        )
+        self._choices: list[AxisChoice] = []
+
+    def set_image(self, layer: Image | None, choice: ChannelChoice | None) -> None:
+        """Offer the axes of an image."""
+        self._choices = [] if layer is None or choice is None else axis_choices(layer, choice)
+        self.set_items([each.text for each in self._choices])
+        self.setEnabled(len(self._choices) > 1)
+
+    def axis(self) -> int | None:
+        """Return the chosen axis; None for planes as they are shown."""
+        index = self.currentIndex()
+        return self._choices[index].axis if 0 <= index < len(self._choices) else None

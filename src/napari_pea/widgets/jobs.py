@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from threading import Event
+from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from napari.qt.threading import FunctionWorker, create_worker
 from napari.utils import cancelable_progress
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.progress import CancelToken
 from napari_pea.widgets.state import SegmentState
 from napari_pea.widgets.work import Report
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+
+#: How long the window waits at most for a quiet job to begin.
+BEGIN_SECONDS = 0.004
+#: The window hears of a quiet job after the labels were drawn, in milliseconds.
+SAY_MS = 60
+#: A quiet job that lasts longer shows its progress, in milliseconds.
+QUIET_MS = 400
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,15 @@ class Job:
         `InputError` and `Cancelled`.
     deliver : callable
         Called in the thread of the window with the result; returns one sentence for the
-        user. It is not called for jobs that were stopped.
+        user, or "" to leave what is said there. It is not called for jobs that were
+        stopped.
+    quiet : bool
+        Whether the job is expected to be over before the user needs to know of it. Its
+        progress is shown only if it lasts.
+    layer : weak reference, optional
+        The layer that the work is for.
+    subject : hashable, optional
+        What of the layer it is for.
     """
 
     def __init__(
@@ -73,8 +94,19 @@ class Job:
         title: str,
         work: Callable[[Report, CancelToken], Any],
         deliver: Callable[[Any], str],
+        *,
+        quiet: bool = False,
+        layer: ref[Layer] | None = None,
+        subject: Hashable = None,
     ) -> None:
         self.title = title
+        self.quiet = quiet
+        self.layer = layer
+        self.subject = subject
+        #: Whether the user is waiting for it, as the rest of a longer job.
+        self.goes_on = False
+        #: Set when the work begins.
+        self.begun = Event()
         self.deliver = deliver
         self.token = CancelToken()
         self.relay = _Relay()
@@ -86,16 +118,26 @@ class Job:
         return self.title
 
     def __call__(self) -> Any:
-        """Do the work, in whatever thread this is called."""
+        """Do the work, in whatever thread this is called; it is done only once."""
+        work, self._work = self._work, _nothing
+        self.begun.set()
         try:
-            return self._work(self.relay.report, self.token)
+            return work(self.relay.report, self.token)
         except Cancelled:
             return None
         except InputError as error:
             return _Refusal(str(error))
 
+    def is_about(self, layer: Layer | None, subject: Hashable = None) -> bool:
+        """Whether the work is for a layer, and for what of it if that is given."""
+        if layer is None or self.layer is None or self.layer() is not layer:
+            return False
+        return subject is None or self.subject == subject
+
     def open_bar(self, cancel: Callable[[], None]) -> None:
         """Show the job in napari's activity dock; `cancel` is called by its button."""
+        if self._over:
+            return
         self._bar = _ActivityBar(desc=self.title, total=0, cancel_callback=cancel)
         if self._over:  # opening a bar lets other events happen
             self.close_bar()
@@ -114,7 +156,17 @@ class Job:
     def stop(self) -> None:
         """Ask the work to stop at its next check; its result is not wanted any more."""
         self.token.cancel()
+        self.release()
+
+    def release(self) -> None:
+        """End the job: napari keeps workers, and what they hold would stay in memory."""
         self.close_bar()
+        self._work = self.deliver = _nothing
+
+
+def _nothing(*_: object) -> str:
+    """Do nothing, and say nothing."""
+    return ""
 
 
 class _JobWorker(FunctionWorker):
@@ -146,19 +198,39 @@ class JobRunner(QObject):
         self._current: Job | None = None
         self._running: Job | None = None
         self._worker: FunctionWorker[Any] | None = None
+        self._show_later = QTimer(self)
+        self._show_later.setSingleShot(True)
+        self._show_later.setInterval(QUIET_MS)
+        self._show_later.timeout.connect(self._show_now)
+        self._said = self._to_say = ""
+        self._say_later = QTimer(self)
+        self._say_later.setSingleShot(True)
+        self._say_later.setInterval(SAY_MS)
+        self._say_later.timeout.connect(self._say_now)
 
     @property
     def current(self) -> Job | None:
         """The job whose result is wanted, if there is one."""
         return self._current
 
+    @property
+    def saying(self) -> bool:
+        """Whether the user is about to be told what the last job has brought."""
+        return self._say_later.isActive()
+
     def start(self, job: Job) -> None:
         """Run a job in place of any that is under way."""
         if self._current is not None:
             self._current.stop()
         self._current = job
-        self._state.status = f"{job.title} …"
+        if self.saying:
+            self._say_now()
+        # What a quiet job does not change stays said.
+        self._said = self._state.status if job.quiet else ""
+        if not job.quiet:
+            self._state.status = f"{job.title} …"
         self._state.total = 0
+        self._state.quiet = job.quiet and not job.goes_on
         self._state.busy = True
         if self._worker is None:
             self._launch(job)
@@ -185,13 +257,26 @@ class JobRunner(QObject):
         self._running = job
         self._worker = worker
         worker.start()
-        job.open_bar(self.cancel)
+        if job.quiet:
+            self._show_later.start()
+            # Painting keeps Python to itself: let the other thread begin before it.
+            job.begun.wait(BEGIN_SECONDS)
+        else:
+            job.open_bar(self.cancel)
+
+    def _show_now(self) -> None:
+        """Show the progress of a quiet job that lasts."""
+        job = self._running
+        if job is not None and job is self._current:
+            self._state.quiet = False
+            job.open_bar(self.cancel)
 
     def _on_step(self, step: str, done: int, total: int) -> None:
         job = self._running
         if job is None or job is not self._current:
             return
-        self._state.status = step
+        if not self._state.quiet:
+            self._state.status = step
         self._state.done = done
         self._state.total = total
         job.show(step, done, total)
@@ -205,12 +290,23 @@ class JobRunner(QObject):
             self._become_idle(result.sentence)
             show_warning(result.sentence)
             return
-        self._become_idle("")
+        said = self._said
+        self._become_idle(said)
         try:
-            self._state.status = job.deliver(result)
+            # What `deliver` starts may end without a word: then this is said again.
+            self._to_say = self._said = job.deliver(result) or said
+            if job.quiet and not job.goes_on:
+                self._say_later.start()
+            else:
+                self._say_now()
         except InputError as error:
             self._state.status = str(error)
             show_warning(str(error))
+
+    def _say_now(self) -> None:
+        """Say what the last job has brought."""
+        self._say_later.stop()
+        self._state.status = self._said = self._to_say
 
     def _on_errored(self, _: Exception) -> None:
         if self._running is self._current:
@@ -219,8 +315,9 @@ class JobRunner(QObject):
     def _on_finished(self) -> None:
         job = self._running
         self._worker = self._running = None
+        self._show_later.stop()
         if job is not None:
-            job.close_bar()
+            job.release()
         if self._current is job:  # napari made the worker quit
             self._become_idle("")
         elif self._current is not None:

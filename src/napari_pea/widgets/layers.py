@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_pea.core.neighborhood import Offset
-from napari_pea.widgets.results import EMBEDDING, LABELS, Kind, ResultBook, ResultLayer
+from napari_pea.widgets.features import layer_features
+from napari_pea.widgets.results import LABELS, PREVIEW, STACK, Kind, ResultBook, ResultLayer
 from napari_pea.widgets.sources import ImagePart
 
 if TYPE_CHECKING:
@@ -57,10 +58,11 @@ class ResultWriter:
     def write_labels(
         self,
         labels: NDArray[np.uint32],
-        table: pd.DataFrame,
+        features: pd.DataFrame,
         print_: Hashable,
         *,
         replace: bool,
+        show: bool = True,
     ) -> tuple[Labels, bool]:
         """Show labels and their table.
 
@@ -68,12 +70,14 @@ class ResultWriter:
         ----------
         labels : array of uint32, shape (Y, X)
             Object ids; 0 is background.
-        table : pandas.DataFrame
-            One row for each object, with a column ``label``.
+        features : pandas.DataFrame
+            One row for each object, as `layer_features` returns them.
         print_ : hashable
             `fingerprint` of the labels as the layer will hold them.
         replace : bool
             Whether the data of the former result are as they were written.
+        show : bool
+            Whether a layer that the user has hidden is shown again.
 
         Returns
         -------
@@ -84,15 +88,14 @@ class ResultWriter:
         """
         from napari.layers import Labels
 
-        # napari finds the row of an object by the column "index".
-        features = table.rename(columns={"label": "index"})
         data = self._part.as_result(labels)
         former = self._former(LABELS) if replace else None
         if former is not None and former.layer is not None:
             layer: Labels = former.layer
             self._renew(layer, data, LABELS)
             layer.features = features
-            layer.visible = True
+            if show:
+                layer.visible = True
             former.was_replaced(print_)
             return layer, False
         layer = Labels(
@@ -102,59 +105,103 @@ class ResultWriter:
             metadata=self._metadata(LABELS),
             **self._part.placement(self._source),
         )
-        self._layers.append(layer)
+        self._book.add(self._layers, len(self._layers), layer)
         self._enter(LABELS, layer, print_)
         return layer, True
 
-    def write_embedding(self, colors: NDArray[np.uint8]) -> Image:
-        """Show an embedding as colours; a new layer is hidden at first.
+    def write_preview(self, labels: NDArray[np.uint32], start: Sequence[int]) -> Labels:
+        """Show labels of a piece of the plane in a layer of their own.
 
         Parameters
         ----------
-        colors : array of uint8, shape (Y, X, 3)
-            The embedding as colours.
+        labels : array of uint32, shape (Y, X)
+            Object ids; 0 is background.
+        start : sequence of int
+            Where in the plane the piece begins, in pixels.
 
         Returns
         -------
-        napari.layers.Image
-            Called "<image> embedding", directly above the image.
+        napari.layers.Labels
+            Called "<image> preview".
         """
-        return self._write_image(
-            EMBEDDING,
-            self._part.as_result(colors),
-            name=f"{self._source.name} embedding",
-            rgb=True,
-            # It would cover the image.
-            visible=False,
-        )
+        from napari.layers import Labels
 
-    def write_affinity(self, offset: Offset, affinity: NDArray[np.float32]) -> Image:
-        """Show the affinities under one offset.
+        former = self._former(PREVIEW)
+        data = self._part.as_result(labels)
+        if former is not None and former.layer is not None:
+            layer: Labels = former.layer
+            self._renew(layer, data, PREVIEW, start)
+            return layer
+        layer = Labels(
+            data,
+            name=f"{self._source.name} preview",
+            metadata=self._metadata(PREVIEW),
+            **self._part.placement(self._source, start),
+        )
+        self._book.add(self._layers, len(self._layers), layer)
+        self._enter(PREVIEW, layer, None)
+        return layer
+
+    def remove_preview(self) -> None:
+        """Remove the preview, unless the user has made it their own."""
+        former = self._former(PREVIEW)
+        if former is not None and former.layer is not None:
+            self._layers.remove(former.layer)
+
+    def write_stack(self, labels: NDArray[np.uint32], table: pd.DataFrame) -> Labels:
+        """Show the labels of every plane of a stack in a new layer.
 
         Parameters
         ----------
-        offset : tuple of int
-            One step in pixels for each axis.
-        affinity : array of float32, shape (Y, X)
-            Between 0 and 1.
+        labels : array of uint32
+            Object ids, with the axes of the layer but that of its channels.
+        table : pandas.DataFrame
+            One row for each object, with a column ``label``.
 
         Returns
         -------
-        napari.layers.Image
-            Called "affinity (0, −9)" or the like, directly above the image.
+        napari.layers.Labels
+            Called "<image> labels of all planes".
         """
-        return self._write_image(
-            ("affinity", offset),
-            self._part.as_result(affinity),
-            name=f"affinity {offset_text(offset)}",
-            contrast_limits=(0.0, 1.0),
-            colormap="gray",
-        )
+        from napari.layers import Labels
 
-    def _write_image(self, kind: Kind, data: NDArray[Any], **arguments: Any) -> Image:
-        """Add an image directly above the source, or renew the one that is there."""
+        layer = Labels(
+            labels,
+            name=f"{self._source.name} labels of all planes",
+            features=layer_features(table, self._source, self._part),
+            metadata=self._metadata(STACK),
+            **self._part.placement(self._source),
+        )
+        self._book.add(self._layers, len(self._layers), layer)
+        return layer
+
+    def write_picture(
+        self,
+        kind: Kind,
+        picture: NDArray[Any],
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        on_top: bool = False,
+    ) -> Image:
+        """Show what lies between the image and its labels, or what is said about these.
+
+        Parameters
+        ----------
+        kind : Kind
+            What it shows.
+        picture : array, shape (Y, X) or (Y, X, 3)
+            The pixels.
+        name : str
+            Of a new layer.
+        arguments : dict
+            Of a new layer.
+        on_top : bool
+            Whether a new layer lies above all others, and not directly above the image.
+        """
         from napari.layers import Image
 
+        data = self._part.as_result(picture)
         former = self._former(kind)
         if former is not None and former.layer is not None:
             layer: Image = former.layer
@@ -162,11 +209,13 @@ class ResultWriter:
             return layer
         layer = Image(
             data,
+            name=name,
             metadata=self._metadata(kind),
             **self._part.placement(self._source),
             **arguments,
         )
-        self._layers.insert(self._layers.index(self._source) + 1, layer)
+        place = len(self._layers) if on_top else self._layers.index(self._source) + 1
+        self._book.add(self._layers, place, layer)
         self._enter(kind, layer, None)
         return layer
 
@@ -177,10 +226,12 @@ class ResultWriter:
             return former
         return None
 
-    def _renew(self, layer: Layer, data: NDArray[Any], kind: Kind) -> None:
+    def _renew(
+        self, layer: Layer, data: NDArray[Any], kind: Kind, start: Sequence[int] = (0, 0)
+    ) -> None:
         """Write new data, and where they lie, into a layer."""
         layer.data = data
-        for name, value in self._part.placement(self._source).items():
+        for name, value in self._part.placement(self._source, start).items():
             # Setting one draws the layer again, even if nothing changes.
             if not _same(getattr(layer, name), value):
                 setattr(layer, name, value)

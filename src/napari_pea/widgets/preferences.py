@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from napari_pea.core.predict import DEFAULT_TILE
 
@@ -17,10 +18,24 @@ class Preferences:
         Where networks run unless the dock says otherwise.
     tile_size : int
         Side of a tile in pixels.
+    halo : int or None
+        How many outer pixels each tile drops at most; None for as far as the network sees.
+    cache_size : int
+        How much memory the embeddings of segmented images may take, in 10^6 bytes.
+    model_folder : Path or None
+        Where the user's models are; None for the default.
     """
 
     device: str = "auto"
     tile_size: int = DEFAULT_TILE
+    halo: int | None = None
+    cache_size: int = 4000
+    model_folder: Path | None = None
+
+    @property
+    def cache_bytes(self) -> int:
+        """The size of the cache in bytes."""
+        return self.cache_size * 10**6
 
 
 def preferences() -> Preferences:
@@ -28,7 +43,14 @@ def preferences() -> Preferences:
     from napari.settings import get_plugin_settings
 
     try:
-        compute = get_plugin_settings("napari-pea").compute
+        page = get_plugin_settings("napari-pea")
     except KeyError:
         return Preferences()
-    return Preferences(str(compute.device), int(compute.tile_size))
+    compute, folder = page.compute, str(page.models.folder).strip()
+    return Preferences(
+        device=str(compute.device),
+        tile_size=int(compute.tile_size),
+        halo=None if compute.halo < 0 else int(compute.halo),
+        cache_size=int(compute.cache_size),
+        model_folder=Path(folder).expanduser() if folder else None,
+    )

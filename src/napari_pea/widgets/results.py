@@ -12,6 +12,7 @@ import numpy as np
 from napari_pea.core.neighborhood import Offset
 
 if TYPE_CHECKING:
+    import pandas as pd
     from napari.components import LayerList
     from napari.layers import Layer
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 Kind: TypeAlias = "tuple[str, Offset | None]"
 LABELS: Kind = ("labels", None)
 EMBEDDING: Kind = ("embedding", None)
+FOREGROUND: Kind = ("foreground", None)
+#: Labels of the visible piece of a large image.
+PREVIEW: Kind = ("preview", None)
+#: Labels of every plane of a stack.
+STACK: Kind = ("stack", None)
 
 
 def fingerprint(array: Any) -> Hashable:
@@ -46,8 +52,8 @@ class ResultLayer:
     def __init__(self, layer: Layer, print_: Hashable = None) -> None:
         self._layer = ref(layer)
         self._name = layer.name
-        self._table_print = self._print_of_table()
         self._print = print_
+        self.table_was_replaced()
         self._painted = False
         if hasattr(layer.events, "paint"):
             layer.events.paint.connect(self._on_paint)
@@ -58,36 +64,35 @@ class ResultLayer:
         return self._layer()
 
     def has_its_data(self) -> bool:
-        """Whether the data are as they were written; slow for large layers, any thread."""
+        """Whether data and table are as they were written; slow for large layers, any thread."""
         layer = self._layer()
-        if layer is None or self._painted:
+        if layer is None or self._painted or not self._has_its_table(layer):
             return False
         return self._print is None or fingerprint(layer.data) == self._print
 
     def may_be_replaced(self, layers: LayerList) -> bool:
-        """Whether the layer is still shown and, but for its data, as it was made."""
+        """Whether the layer is still shown and, as far as is known at once, as it was made."""
         layer = self._layer()
         return (
-            layer is not None
-            and layer in layers
-            and not self._painted
-            and layer.name == self._name
-            and self._print_of_table() == self._table_print
+            layer is not None and not self._painted and layer.name == self._name and layer in layers
         )
 
     def was_replaced(self, print_: Hashable) -> None:
         """Take note of new data and a new table."""
         self._print = print_
-        self._table_print = self._print_of_table()
+        self.table_was_replaced()
 
-    def _print_of_table(self) -> Hashable:
-        """Return a value that changes when a column or a value of the table does."""
-        from pandas.util import hash_pandas_object
-
+    def table_was_replaced(self) -> None:
+        """Take note of a new table."""
         table = getattr(self._layer(), "features", None)
-        if table is None or table.columns.empty:
-            return None
-        return tuple(table.columns), fingerprint(hash_pandas_object(table).to_numpy())
+        self._table: pd.DataFrame | None = None if table is None else table.copy()
+
+    def _has_its_table(self, layer: Layer) -> bool:
+        """Whether the user has left the table as it was written."""
+        table = getattr(layer, "features", None)
+        if table is None or self._table is None:
+            return table is self._table
+        return bool(table.equals(self._table))
 
     def _on_paint(self, event: Any) -> None:
         self._painted = True
@@ -100,6 +105,19 @@ class ResultBook:
         self._pages: WeakKeyDictionary[Layer, dict[tuple[Hashable, Kind], ResultLayer]] = (
             WeakKeyDictionary()
         )
+        self._being_added: Layer | None = None
+
+    def add(self, layers: LayerList, index: int, layer: Layer) -> None:
+        """Insert a new result into the layers of the viewer."""
+        self._being_added = layer
+        try:
+            layers.insert(index, layer)
+        finally:
+            self._being_added = None
+
+    def is_adding(self, layer: Layer) -> bool:
+        """Whether a layer is a result that is just being inserted."""
+        return layer is self._being_added
 
     def find(self, source: Layer, part: Hashable, kind: Kind) -> ResultLayer | None:
         """Return the result of one kind, if there was one.
@@ -122,6 +140,15 @@ class ResultBook:
             for (which, (_, offset)), result in self._pages.get(source, {}).items()
             if which == part and offset is not None and result.may_be_replaced(layers)
         )
+
+    def of_kind(self, kind: Kind) -> list[ResultLayer]:
+        """Return the results of one kind of all layers."""
+        return [
+            result
+            for page in self._pages.values()
+            for (_, which), result in page.items()
+            if which == kind
+        ]
 
     def enter(self, source: Layer, part: Hashable, kind: Kind, result: ResultLayer) -> None:
         """Record a new result layer."""

@@ -1,4 +1,4 @@
-"""The dock that turns an image into labels with one click."""
+"""The dock that turns an image into labels with one click, and every control live after it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,29 @@ from qtpy.QtWidgets import (
 )
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.neighborhood import Offset
 from napari_pea.core.settings import SegmentationSettings
-from napari_pea.widgets.controls import ChannelCombo, Fold, ImageCombo, ModelCombo, WideCombo
+from napari_pea.widgets.controls import (
+    AxisCombo,
+    ChannelCombo,
+    Fold,
+    ImageCombo,
+    ModelCombo,
+    WideCombo,
+)
 from napari_pea.widgets.devices import DeviceFinder
+from napari_pea.widgets.groups import make_groups
 from napari_pea.widgets.jobs import Job, JobRunner
-from napari_pea.widgets.layers import offset_text
+from napari_pea.widgets.live import Live
+from napari_pea.widgets.live_jobs import Target
 from napari_pea.widgets.preferences import preferences
+from napari_pea.widgets.repeat_group import RepeatGroup
 from napari_pea.widgets.segmenting import Segmenting
-from napari_pea.widgets.sources import NDIM
+from napari_pea.widgets.settings_group import SettingsGroup
+from napari_pea.widgets.shortcuts import Shortcuts
+from napari_pea.widgets.show_group import ShowGroup
+from napari_pea.widgets.sources import NDIM, choose_part
 from napari_pea.widgets.state import state_of
+from napari_pea.widgets.whole import WholeControls
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -42,7 +55,7 @@ _READY = "Choose an image and a model, then click Segment."
 
 
 class SegmentDock(QScrollArea):
-    """Choose a model and an image, click Segment, get labels.
+    """Choose a model and an image, click Segment, get labels; then change what you like.
 
     Parameters
     ----------
@@ -56,9 +69,7 @@ class SegmentDock(QScrollArea):
         self._viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._state = state_of(self._viewer)
         self._runner = JobRunner(self._state, self)
-        self._segmenting = Segmenting(self._viewer, self._state, self._runner)
         self._finder: DeviceFinder | None = None
-        self._offsets: list[Offset] = []
         self._model_problem = ""
 
         self.setObjectName("segment_dock")
@@ -66,6 +77,9 @@ class SegmentDock(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._make_controls()
+        self.live = Live(self._viewer, self._state, self._runner, self.target, self)
+        self._segmenting = Segmenting(self._viewer, self._state, self._runner, self.live)
+        self._make_groups()
         self._lay_out()
         self._connect()
 
@@ -77,6 +91,7 @@ class SegmentDock(QScrollArea):
         self.model_combo = ModelCombo(self)
         self.image_combo = ImageCombo(self._viewer.layers, self)
         self.channel_combo = ChannelCombo(self)
+        self.axis_combo = AxisCombo(self)
         self.device_combo = WideCombo(
             "device_combo",
             "Where to compute: “auto” takes the fastest there is. The default stands in the "
@@ -94,6 +109,7 @@ class SegmentDock(QScrollArea):
         self.cancel_button.setToolTip("Stop looking for objects; nothing is changed.")
         self.progress_bar = QProgressBar(self)
         self.progress_bar.setObjectName("progress_bar")
+        self.progress_bar.setMaximumHeight(self.fontMetrics().lineSpacing())
         keeps_place = self.progress_bar.sizePolicy()
         keeps_place.setRetainSizeWhenHidden(True)
         self.progress_bar.setSizePolicy(keeps_place)
@@ -104,85 +120,118 @@ class SegmentDock(QScrollArea):
         # Two lines, so that what is below stays in place.
         self.status_label.setMinimumHeight(2 * self.status_label.fontMetrics().lineSpacing())
         self.status_label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.embedding_check = QCheckBox("Embedding as colours", self)
-        self.embedding_check.setObjectName("embedding_check")
-        self.embedding_check.setToolTip(
-            "Also add a layer in which pixels of one object have one colour, as the model "
-            "sees it. It is hidden at first: click its eye in the layer list."
-        )
-        self.embedding_check.setChecked(self._state.show_embedding)
-        self.affinity_combo = WideCombo(
-            "affinity_combo",
-            "A step in pixels, rows first. The affinity says for every pixel how surely the "
-            "pixel one step away belongs to the same object.",
-            self,
-        )
-        self.affinity_button = QPushButton("Add", self)
-        self.affinity_button.setObjectName("affinity_button")
-        self.affinity_button.setToolTip("Add the affinities of the last segmentation as a layer.")
+
+    def _make_groups(self) -> None:
+        self.settings_group = SettingsGroup(self._state, self)
+        self.whole_controls = WholeControls(self._state, self.live, self._segmenting, self)
+        self.show_group = ShowGroup(self._state, self.live, self)
+        self.repeat_group = RepeatGroup(self._viewer, self._state, self.live, self)
+        # What the user reaches by name.
+        self.embedding_check: QCheckBox = self.show_group.embedding_check
+        self.affinity_combo = self.show_group.affinity_combo
+        self.affinity_button = self.show_group.affinity_button
+        self.groups = [
+            Fold("settings_fold", "Objects", self.settings_group),
+            *make_groups(self._viewer, self._state, self.live),
+            Fold("show_fold", "Show", self.show_group),
+            Fold("repeat_fold", "Repeat", self.repeat_group),
+        ]
+        self.shortcuts = Shortcuts(self._viewer)
+        self.shortcuts.add("Alt-S", self.segment_button.click)
+        self.shortcuts.add("Alt-.", partial(self.settings_group.step_range, 1))
+        self.shortcuts.add("Alt-,", partial(self.settings_group.step_range, -1))
+        for fold in self.groups:
+            for key, call in getattr(fold.content(), "shortcuts", dict)().items():
+                self.shortcuts.add(key, call)
 
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setVerticalSpacing(4)
         form.addRow("Model", self.model_combo)
         form.addRow("Image", self.image_combo)
         form.addRow("Channel", self.channel_combo)
+        self._axis_label = QLabel("Planes", self)
+        form.addRow(self._axis_label, self.axis_combo)
         form.addRow("Device", self.device_combo)
         buttons = QHBoxLayout()
         buttons.addWidget(self.segment_button, 2)
         buttons.addWidget(self.cancel_button, 1)
-        affinity = QHBoxLayout()
-        affinity.addWidget(QLabel("Affinity", self))
-        affinity.addWidget(self.affinity_combo, 1)
-        affinity.addWidget(self.affinity_button)
-        show = QWidget(self)
-        show_layout = QVBoxLayout(show)
-        show_layout.setContentsMargins(4, 0, 0, 0)
-        show_layout.addWidget(self.embedding_check)
-        show_layout.addLayout(affinity)
-
         content = QWidget(self)
         layout = QVBoxLayout(content)
+        layout.setSpacing(4)
         layout.addLayout(form)
         layout.addLayout(buttons)
         layout.addWidget(self.progress_bar)
         layout.addWidget(self.status_label)
-        layout.addWidget(Fold("show_fold", "Show", show))
+        layout.addWidget(self.whole_controls)
+        for fold in self.groups:
+            layout.addWidget(fold)
         layout.addStretch(1)
         self.setWidget(content)
 
     def _connect(self) -> None:
         self.model_combo.currentIndexChanged.connect(self._on_model_chosen)
         self.image_combo.currentIndexChanged.connect(self._on_image_chosen)
+        self.channel_combo.currentIndexChanged.connect(self._on_channel_chosen)
+        self.axis_combo.currentIndexChanged.connect(self._on_plane_chosen)
         self.device_combo.currentTextChanged.connect(self._on_device_chosen)
-        self.embedding_check.toggled.connect(self._on_embedding_toggled)
         self.segment_button.clicked.connect(self._on_segment_clicked)
         self.cancel_button.clicked.connect(self._on_cancel_clicked)
-        self.affinity_button.clicked.connect(self._on_affinity_clicked)
+        self._viewer.layers.events.inserted.connect(self._on_layer_inserted)
         self._viewer.layers.events.removed.connect(self._on_layer_removed)
+        self._viewer.dims.events.current_step.connect(self._on_plane_chosen)
+        self._viewer.dims.events.order.connect(self._on_plane_chosen)
         self._state.events.connect(self._on_state)
+        self.live.session_changed.connect(self._enable)
+
+    def target(self) -> Target | None:
+        """Return what the user has chosen, if it can be segmented."""
+        try:
+            return self._checked_target()
+        except InputError:
+            return None
+
+    def _checked_target(self) -> Target | None:
+        layer, choice = self.image_combo.layer(), self.channel_combo.choice()
+        model = self.model_combo.entry()
+        if layer is None or choice is None or model is None or self._model_problem:
+            return None
+        part = choose_part(layer, self._viewer.dims, choice, self.axis_combo.axis())
+        return Target(layer, part, model)
 
     def _on_model_chosen(self) -> None:
         entry = self.model_combo.entry()
         settings = SegmentationSettings()
+        name = ""
         if entry is not None:
-            self._state.model = entry.name
+            self._state.model = name = entry.name
             if entry.metadata is not None:
                 settings = entry.metadata.recommended
         try:
             settings.strides_for(NDIM)
-            self._offsets = list(settings.neighborhood(NDIM).offset_list)
+            settings.neighborhood(NDIM)
             self._model_problem = ""
+            self._state.live.follow_model(name, settings)
         except InputError as error:
-            name = "" if entry is None else entry.name
-            self._offsets = []
             self._model_problem = f"The settings that the model {name!r} recommends fail: {error}"
-        self.affinity_combo.set_items([offset_text(offset) for offset in self._offsets])
         self._on_state()
+        self.live.refresh()
 
     def _on_image_chosen(self) -> None:
         self.channel_combo.set_image(self.image_combo.layer())
-        self._enable()
+        self._on_channel_chosen()
+
+    def _on_channel_chosen(self) -> None:
+        self.axis_combo.set_image(self.image_combo.layer(), self.channel_combo.choice())
+        for widget in (self.axis_combo, self._axis_label):
+            widget.setVisible(self.axis_combo.count() > 1)
+        self._on_plane_chosen()
+
+    def _on_plane_chosen(self, _: object = None) -> None:
+        if isalive(self):
+            self.live.refresh()
+            self._enable()
 
     def _on_device_chosen(self, name: str) -> None:
         self._state.device = name
@@ -191,34 +240,34 @@ class SegmentDock(QScrollArea):
         self.device_combo.set_items(["auto", *names])
         self._state.device = self.device_combo.currentText()
 
-    def _on_embedding_toggled(self, checked: bool) -> None:
-        self._state.show_embedding = checked
+    def _on_layer_inserted(self, event: Any) -> None:
+        if isalive(self):
+            self.repeat_group.take_over_from(event.value)
 
     def _on_layer_removed(self, event: Any) -> None:
-        self._segmenting.layer_removed(event.value)
-        self._enable()
+        if isalive(self):
+            self.live.layer_removed(event.value)
+            self._enable()
 
     def _on_segment_clicked(self) -> None:
         # The data of the layer may have other axes by now.
         self.channel_combo.set_image(self.image_combo.layer())
-        layer, choice = self.image_combo.layer(), self.channel_combo.choice()
-        model = self.model_combo.entry()
-        if layer is None or choice is None or model is None:
-            return
         try:
-            self._segmenting.segment(layer, choice, model)
+            target = self._checked_target()
         except InputError as error:
             self._state.status = str(error)
             show_warning(str(error))
+            return
+        if target is not None:
+            self._segmenting.segment(target)
 
     def _on_cancel_clicked(self) -> None:
         self._runner.cancel()
 
-    def _on_affinity_clicked(self) -> None:
-        self._segmenting.add_affinity(self._offsets[self.affinity_combo.currentIndex()])
-
     def _on_state(self, _: object = None) -> None:
         """Show what is going on."""
+        if not isalive(self):
+            return
         state = self._state
         # What a running job says goes before what is wrong with another model.
         problem = "" if state.busy else self._model_problem
@@ -226,10 +275,10 @@ class SegmentDock(QScrollArea):
         # A range of 0 to 0 makes the bar move without an end in sight.
         self.progress_bar.setRange(0, state.total if state.total > 1 else 0)
         self.progress_bar.setValue(state.done)
-        self.progress_bar.setVisible(state.busy)
+        self.progress_bar.setVisible(state.busy and not state.quiet)
         self._enable()
 
-    def _enable(self) -> None:
+    def _enable(self, _: object = None) -> None:
         """Let the user click what makes sense."""
         reason = ""
         if self.model_combo.entry() is None:
@@ -240,17 +289,22 @@ class SegmentDock(QScrollArea):
             reason = "Open an image first."
         self.segment_button.setEnabled(not reason)
         self.segment_button.setToolTip(
-            reason or "Find the objects in the image and add them as labels."
+            reason or "Find the objects in the image and add them as labels (Alt+S)."
         )
-        self.cancel_button.setEnabled(self._state.busy)
-        self.affinity_button.setEnabled(
-            self._segmenting.has_result and bool(self._offsets) and not self._state.busy
-        )
+        self.cancel_button.setEnabled(self._state.busy and not self._state.quiet)
+
+    def _fit_width(self) -> None:
+        """Be wide enough for the widest control beside the scroll bar."""
+        content, bar = self.widget(), self.verticalScrollBar()
+        if content is not None and bar is not None:
+            self.setMinimumWidth(content.minimumSizeHint().width() + bar.sizeHint().width())
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
         """Look for models and devices."""
         super().showEvent(event)
+        self._fit_width()
         self.model_combo.refresh()
+        self.shortcuts.bind()
         if self._finder is None:
             self._finder = DeviceFinder()
             self._finder.found.connect(self._on_devices_found)
@@ -263,6 +317,7 @@ class SegmentDock(QScrollArea):
         then the dock may not exist any more.
         """
         super().hideEvent(event)
+        self.shortcuts.unbind()
         job = self._runner.current
         if job is not None and event is not None and not event.spontaneous():
             QTimer.singleShot(0, partial(_stop_if_hidden, ref(self), job))
@@ -274,4 +329,5 @@ def _stop_if_hidden(dock: ref[SegmentDock], job: Job) -> None:
     if alive is None or not isalive(alive):
         job.stop()
     elif not alive.isVisible():
-        alive._runner.cancel("Cancelled, because the dock was closed.")
+        alive.live.stop()
+        alive._state.status = "Cancelled, because the dock was closed."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +40,22 @@ class ChannelChoice:
 
     text: str
     channel: int | None = None
+    axis: int | None = None
+
+
+@dataclass(frozen=True)
+class AxisChoice:
+    """One entry of the list of axes.
+
+    Attributes
+    ----------
+    text : str
+        For the user.
+    axis : int or None
+        The axis of the layer that planes are taken along; None for what is shown.
+    """
+
+    text: str
     axis: int | None = None
 
 
@@ -145,7 +161,23 @@ class ImagePart:
         taken = dict(self.plane)
         return array[tuple(None if axis in taken else slice(None) for axis in self.kept_axes)]
 
-    def placement(self, layer: Image) -> dict[str, Any]:
+    @property
+    def plane_axes(self) -> tuple[int, ...]:
+        """The two axes of the layer that the plane lies in."""
+        taken = dict(self.plane)
+        return tuple(axis for axis in self.kept_axes if axis not in taken)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of pixels along each of the axes of the plane."""
+        return tuple(int(self.data.shape[axis]) for axis in self.plane_axes)
+
+    def at(self, axis: int, position: int) -> ImagePart:
+        """Return the part at another position along an axis that a plane was taken of."""
+        plane = tuple((which, position if which == axis else at) for which, at in self.plane)
+        return replace(self, plane=plane)
+
+    def placement(self, layer: Image, start: Sequence[int] = (0, 0)) -> dict[str, Any]:
         """Return what puts a result where the part lies.
 
         The axis of the channels is dropped, and the result of one plane is shifted to it.
@@ -154,6 +186,8 @@ class ImagePart:
         ----------
         layer : napari.layers.Image
             The layer that the part was taken from.
+        start : sequence of int
+            Where in the plane a result begins that shows a piece of it only, in pixels.
 
         Returns
         -------
@@ -165,6 +199,8 @@ class ImagePart:
 
         shift = np.zeros(self.ndim)
         for axis, position in self.plane:
+            shift[axis] = position
+        for axis, position in zip(self.plane_axes, start, strict=True):
             shift[axis] = position
         to_physical = Affine(scale=layer.scale, rotate=layer.rotate, shear=layer.shear)
         translate = layer.translate + to_physical.linear_matrix @ shift
@@ -184,7 +220,27 @@ class ImagePart:
         }
 
 
-def choose_part(layer: Image, dims: Dims, choice: ChannelChoice) -> ImagePart:
+def axis_choices(layer: Image, choice: ChannelChoice) -> list[AxisChoice]:
+    """Return the axes that planes can be taken along, the default first.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The layer.
+    choice : ChannelChoice
+        One of `channel_choices`.
+    """
+    free = [axis for axis in range(layer.ndim) if axis != choice.axis]
+    if len(free) <= NDIM:
+        return [AxisChoice("none: one plane")]
+    shape = level_zero(layer).shape
+    named = [AxisChoice(f"{layer.axis_labels[axis]} ({shape[axis]} planes)", axis) for axis in free]
+    return [AxisChoice("as shown"), *named]
+
+
+def choose_part(
+    layer: Image, dims: Dims, choice: ChannelChoice, axis: int | None = None
+) -> ImagePart:
     """Return the part of a layer that the user sees and has chosen.
 
     Parameters
@@ -195,6 +251,8 @@ def choose_part(layer: Image, dims: Dims, choice: ChannelChoice) -> ImagePart:
         The sliders of the viewer.
     choice : ChannelChoice
         One of `channel_choices`.
+    axis : int, optional
+        The axis that the plane stands across; by default as the viewer shows it.
 
     Raises
     ------
@@ -202,19 +260,19 @@ def choose_part(layer: Image, dims: Dims, choice: ChannelChoice) -> ImagePart:
         If the layer has nothing where the sliders are.
     """
     data = level_zero(layer)
-    free = [axis for axis in range(layer.ndim) if axis != choice.axis]
-    plane_axes = _displayed_axes(layer, dims, free)
+    free = [each for each in range(layer.ndim) if each != choice.axis]
+    plane_axes = _displayed_axes(layer, dims, [each for each in free if each != axis])
     position = np.rint(layer.world_to_data(dims.point)).astype(int)
     plane = []
-    for axis in free:
-        if axis in plane_axes:
+    for each in free:
+        if each in plane_axes:
             continue
-        if not 0 <= position[axis] < data.shape[axis]:
+        if not 0 <= position[each] < data.shape[each]:
             raise InputError(
                 f"The image {layer.name!r} has no plane where the sliders are: move them "
                 "until you see it."
             )
-        plane.append((axis, int(position[axis])))
+        plane.append((each, int(position[each])))
     return ImagePart(data, tuple(plane), choice.channel, choice.axis, layer.ndim, layer.rgb)
 
 

@@ -8,7 +8,50 @@ from weakref import WeakKeyDictionary
 
 from psygnal import SignalGroupDescriptor
 
+from napari_pea.core.settings import SegmentationSettings
 from napari_pea.widgets.results import ResultBook
+from napari_pea.widgets.sessions import SessionBook
+
+DEFAULTS = SegmentationSettings()
+
+
+@dataclass
+class LiveSettings:
+    """What the user's controls say; every change is carried out at once.
+
+    Attributes
+    ----------
+    settings : SegmentationSettings
+        The settings of the next result.
+    recommended : SegmentationSettings
+        Those of the chosen model.
+    preview : bool
+        Whether changes are first carried out on the visible part of large images.
+    """
+
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
+
+    settings: SegmentationSettings = DEFAULTS
+    recommended: SegmentationSettings = DEFAULTS
+    preview: bool = True
+
+    def __post_init__(self) -> None:
+        self._model = ""
+
+    def follow_model(self, model: str, recommended: SegmentationSettings) -> None:
+        """Start from what a model recommends, unless it is the model chosen before.
+
+        Parameters
+        ----------
+        model : str
+            Its name.
+        recommended : SegmentationSettings
+            The settings it works best with.
+        """
+        if model != self._model:
+            self._model = model
+            self.recommended = recommended
+            self.settings = recommended
 
 
 @dataclass
@@ -21,10 +64,12 @@ class SegmentState:
         Name of the chosen model; empty before the first choice.
     device : str
         "auto" or the name of a device; empty before the first choice.
-    show_embedding : bool
-        Whether a segmentation adds the embedding as colours.
+    show_embedding, show_foreground : bool
+        Whether results come with the embedding as colours and the foreground.
     busy : bool
         Whether a job is running whose result is wanted.
+    quiet : bool
+        Whether it is so short, so far, that its progress is not worth showing.
     done, total : int
         Progress of its present step; a total of 0 or 1 means that there is none to show.
     status : str
@@ -36,13 +81,17 @@ class SegmentState:
     model: str = ""
     device: str = ""
     show_embedding: bool = True
+    show_foreground: bool = False
     busy: bool = False
+    quiet: bool = False
     done: int = 0
     total: int = 0
     status: str = ""
 
     def __post_init__(self) -> None:
+        self.live = LiveSettings()
         self.results = ResultBook()
+        self.sessions = SessionBook()
 
 
 _STATES: WeakKeyDictionary[Any, SegmentState] = WeakKeyDictionary()

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import ref
 
 import numpy as np
 
-from napari_pea.core.errors import InputError, is_out_of_memory
-from napari_pea.core.neighborhood import Offset
-from napari_pea.core.predict import Embedding
+from napari_pea.core.constraints import Constraints
+from napari_pea.core.errors import Cancelled, InputError, is_out_of_memory
 from napari_pea.core.progress import CancelToken, check_cancel
+from napari_pea.core.settings import SegmentationSettings
+from napari_pea.widgets.features import layer_features
 from napari_pea.widgets.results import ResultLayer, fingerprint
 from napari_pea.widgets.sources import ImagePart
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from napari.layers import Image
     from numpy.typing import NDArray
 
-    from napari_pea.core.segmenter import Segmentation
+    from napari_pea.core.segmenter import Segmentation, Segmenter
+    from napari_pea.widgets.sessions import LiveSession
 
 
 class Report(Protocol):
@@ -32,7 +38,7 @@ class Report(Protocol):
 
 @dataclass(frozen=True)
 class SegmentRequest:
-    """What to segment, and what to show of it.
+    """What to segment.
 
     Attributes
     ----------
@@ -44,59 +50,63 @@ class SegmentRequest:
         "auto" or the name of a device.
     tile : int
         Side of a tile in pixels.
-    with_embedding : bool
-        Whether the embedding is wanted as colours.
-    offsets : tuple of Offset
-        The offsets whose affinities are wanted.
+    halo : int or None
+        How far tiles overlap beyond what is used of them, in pixels; by default as far as
+        the network sees.
+    settings : SegmentationSettings
+        How to segment.
+    constraints : Constraints
+        What the user has said about pairs of pixels.
     former_labels : ResultLayer or None
         The layer that the labels may replace.
+    source : weak reference
+        The image layer, for the place of objects in its world.
     """
 
     part: ImagePart
     model: Path
     device: str
     tile: int
-    with_embedding: bool
-    offsets: tuple[Offset, ...]
+    halo: int | None
+    settings: SegmentationSettings
+    constraints: Constraints
     former_labels: ResultLayer | None
+    source: ref[Image]
 
 
 @dataclass(frozen=True)
-class SegmentOutcome:
-    """A segmentation with what is shown of it.
+class Outcome:
+    """A segmentation, ready to be shown.
 
     Attributes
     ----------
+    segmenter : Segmenter
+        With the embedding, for further segmentations.
     segmentation : Segmentation
         Labels, table and settings.
-    embedding : Embedding
-        For affinities that are asked for later.
-    device : str
-        Where the network ran.
-    colors : array of uint8, shape (Y, X, 3), or None
-        The embedding as colours.
-    affinities : dict
-        Affinities of shape (Y, X) by offset.
+    constraints : Constraints
+        Those that it was made with.
+    features : pandas.DataFrame
+        The table as the layer will hold it.
     print_ : hashable
         Fingerprint of the labels as the layer will hold them.
     replace : bool
-        Whether the data of the former labels are as they were written.
+        Whether data and table of the former labels are as they were written.
     seconds : float
         How long it took.
     """
 
+    segmenter: Segmenter
     segmentation: Segmentation
-    embedding: Embedding
-    device: str
-    colors: NDArray[np.uint8] | None
-    affinities: dict[Offset, NDArray[np.float32]]
+    constraints: Constraints
+    features: pd.DataFrame
     print_: Hashable
     replace: bool
     seconds: float
 
 
-def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -> SegmentOutcome:
-    """Segment a part of an image.
+def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -> Outcome:
+    """Embed and segment a part of an image.
 
     Raises
     ------
@@ -105,9 +115,187 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
     Cancelled
         If `cancel` was set.
     """
+    from napari_pea.core.segmenter import Segmenter
+    from napari_pea.models.catalogue import load_model
+
     started = perf_counter()
+    with _memory_reported():
+        report("Reading the image …")
+        image = request.part.read()
+        check_cancel(cancel)
+        report("Loading the model …")
+        model = load_model(request.model, request.device)
+        check_cancel(cancel)
+
+        def tiles(done: int, total: int, /) -> None:
+            if done < total:
+                report("Looking at the image …", done, total)
+            else:
+                report("Finding the objects …")
+
+        segmenter = Segmenter(
+            model,
+            image,
+            channel=request.part.channel,
+            channel_axis=request.part.channel_axis,
+            tile=request.tile,
+            halo=request.halo,
+        )
+        segmenter.embedding(progress=tiles, cancel=cancel)
+        return segment_again(
+            segmenter,
+            request.part,
+            request.settings,
+            request.constraints,
+            request.former_labels,
+            request.source,
+            cancel,
+            started,
+        )
+
+
+def segment_again(
+    segmenter: Segmenter,
+    part: ImagePart,
+    settings: SegmentationSettings,
+    constraints: Constraints,
+    former_labels: ResultLayer | None,
+    source: ref[Image],
+    cancel: CancelToken,
+    started: float | None = None,
+) -> Outcome:
+    """Segment what was embedded before.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        With the embedding.
+    part : ImagePart
+        What it is of.
+    settings : SegmentationSettings
+        How to segment.
+    constraints : Constraints
+        What the user has said about pairs of pixels.
+    former_labels : ResultLayer or None
+        The layer that the labels may replace.
+    source : weak reference
+        The image layer.
+    cancel : CancelToken
+        Checked all the time.
+    started : float, optional
+        When the work began, by `time.perf_counter`; by default now.
+
+    Raises
+    ------
+    InputError
+        If settings or constraints cannot be used, or the memory does not suffice.
+    Cancelled
+        If `cancel` was set.
+    """
+    began = perf_counter() if started is None else started
+    with _memory_reported():
+        segmentation = segmenter.segment(settings, constraints, cancel=cancel)
+        check_cancel(cancel)
+        layer = source()
+        if layer is None:
+            raise Cancelled("The image is gone.")
+        return Outcome(
+            segmenter,
+            segmentation,
+            constraints,
+            layer_features(segmentation.table, layer, part),
+            fingerprint(part.as_result(segmentation.labels)),
+            former_labels is not None and former_labels.has_its_data(),
+            perf_counter() - began,
+        )
+
+
+@dataclass(frozen=True)
+class StackOutcome:
+    """The segmentation of every plane of a stack.
+
+    Attributes
+    ----------
+    labels : array of uint32
+        Object ids, unique in the stack, with the axes of the layer but that of its
+        channels.
+    table : pandas.DataFrame
+        One row for each object, with a column ``plane``.
+    """
+
+    labels: NDArray[np.uint32]
+    table: pd.DataFrame
+
+
+def segment_stack(
+    session: LiveSession,
+    axis: int,
+    settings: SegmentationSettings,
+    report: Report,
+    cancel: CancelToken,
+) -> StackOutcome:
+    """Segment every plane along an axis, each by itself.
+
+    Parameters
+    ----------
+    session : LiveSession
+        One of the planes.
+    axis : int
+        The axis of the layer.
+    settings : SegmentationSettings
+        How to segment.
+    report, cancel
+        Told and checked for every plane.
+
+    Raises
+    ------
+    InputError
+        If a plane cannot be used, or the memory does not suffice.
+    Cancelled
+        If `cancel` was set.
+    """
+    import pandas as pd
+
+    from napari_pea.core.segmenter import Segmenter
+
+    n_planes = int(session.part.data.shape[axis])
+    planes, tables, n_objects = [], [], 0
+    kept = dict(session.part.plane)
+    with _memory_reported():
+        for position in range(n_planes):
+            check_cancel(cancel)
+            report("Segmenting every plane …", position, n_planes)
+            part = session.part.at(axis, position)
+            if position == kept[axis]:
+                found = session.segmenter.segment(settings, session.constraints, cancel=cancel)
+            else:
+                segmenter = Segmenter(
+                    session.segmenter.model,
+                    part.read(),
+                    channel=part.channel,
+                    channel_axis=part.channel_axis,
+                    tile=session.origin.get("tile"),
+                    halo=session.origin.get("halo"),
+                )
+                found = segmenter.segment(settings, cancel=cancel)
+            labels = np.where(found.labels > 0, found.labels + np.uint32(n_objects), np.uint32(0))
+            table = found.table.assign(label=found.table["label"] + n_objects)
+            table.insert(1, "plane", position)
+            planes.append(part.as_result(labels))
+            tables.append(table)
+            n_objects += len(table)
+        report("Segmenting every plane …", n_planes, n_planes)
+        place = session.part.kept_axes.index(axis)
+        return StackOutcome(
+            np.concatenate(planes, axis=place), pd.concat(tables, ignore_index=True)
+        )
+
+
+@contextmanager
+def _memory_reported() -> Iterator[None]:
+    """Turn a lack of memory into one sentence."""
     try:
-        return _segment_part(request, report, cancel, started)
+        yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -117,87 +305,17 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
         ) from error
 
 
-def _segment_part(
-    request: SegmentRequest, report: Report, cancel: CancelToken, started: float
-) -> SegmentOutcome:
-    from napari_pea.core.colors import embedding_colors
-    from napari_pea.core.partition import foreground_mask
-    from napari_pea.core.segmenter import Segmenter
-    from napari_pea.models.catalogue import load_model
-
-    report("Reading the image …")
-    image = request.part.read()
-    check_cancel(cancel)
-    report("Loading the model …")
-    model = load_model(request.model, request.device)
-    check_cancel(cancel)
-
-    def tiles(done: int, total: int, /) -> None:
-        if done < total:
-            report("Looking at the image …", done, total)
-        else:
-            report("Finding the objects …")
-
-    segmenter = Segmenter(
-        model,
-        image,
-        channel=request.part.channel,
-        channel_axis=request.part.channel_axis,
-        tile=request.tile,
-    )
-    segmentation = segmenter.segment(progress=tiles, cancel=cancel)
-    embedding = segmenter.embedding()
-    check_cancel(cancel)
-    colors = None
-    if request.with_embedding:
-        report("Colouring the embedding …")
-        mask = foreground_mask(embedding.foreground, segmentation.settings)
-        shades = embedding_colors(embedding.vectors, mask, cancel=cancel)
-        colors = (shades * np.float32(255)).astype(np.uint8)
-    affinities = {
-        offset: affinity_of(embedding, offset, report, cancel) for offset in request.offsets
-    }
-    check_cancel(cancel)
-    former = request.former_labels
-    return SegmentOutcome(
-        segmentation,
-        embedding,
-        str(model.device),
-        colors,
-        affinities,
-        fingerprint(request.part.as_result(segmentation.labels)),
-        former is not None and former.has_its_data(),
-        perf_counter() - started,
-    )
-
-
-def affinity_of(
-    embedding: Embedding, offset: Offset, report: Report, cancel: CancelToken
-) -> NDArray[np.float32]:
-    """Return the affinities under one offset, shape (*spatial).
-
-    Raises
-    ------
-    Cancelled
-        If `cancel` was set.
-    """
-    from napari_pea.core.affinity import embedding_affinities
-
-    check_cancel(cancel)
-    report("Computing affinities …")
-    affinity: NDArray[np.float32] = embedding_affinities(embedding.vectors, [offset])[0]
-    return affinity
-
-
-def about(
-    outcome: SegmentOutcome, request: SegmentRequest, image: str, path: str | None
+def origin_of(
+    request: SegmentRequest, model: str, device: str, image: str, path: str | None
 ) -> dict[str, Any]:
-    """Return how a result was made, as plain values; enough to make it again.
+    """Return how an embedding was made, as plain values.
 
     Parameters
     ----------
-    outcome, request
-        The segmentation and what was asked for.
+    request : SegmentRequest
+        What was asked for.
+    model, device : str
+        Name of the model, and where it ran.
     image : str
         Name of the image layer.
     path : str or None
@@ -213,9 +331,9 @@ def about(
         "plane": [list(taken) for taken in part.plane],
         "channel": part.channel,
         "channel_axis": part.channel_axis,
-        "model": outcome.segmentation.model,
+        "model": model,
         "model_path": str(request.model),
-        "device": outcome.device,
+        "device": device,
         "tile": request.tile,
-        "settings": outcome.segmentation.settings.as_dict(),
+        "halo": request.halo,
     }

@@ -1,0 +1,249 @@
+"""Take the pictures of the documentation in a real window: make docs-pictures.
+
+Every picture is of the program itself, on the sample image that comes with it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import napari
+import numpy as np
+from PIL import Image
+from qtpy.QtCore import QEvent, QEventLoop, QPointF, Qt, QTimer
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_pea.sample_data import load_sample
+
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
+#: A small laptop's screen.
+SIZE = (1366, 768)
+
+
+class Window:
+    """A window of napari with the Segment dock and the sample image."""
+
+    def __init__(self, image: np.ndarray, name: str = "nuclei") -> None:
+        self.viewer = napari.Viewer(show=False)
+        self.window = self.viewer.window._qt_window
+        self.window.resize(*SIZE)
+        self.viewer.window.show()
+        self.viewer.add_image(image, name=name)
+        _, self.dock = self.viewer.window.add_plugin_dock_widget("napari-pea", "Segment")
+        self.turn(0.5)
+        self.window.resize(*SIZE)
+        self.turn(0.5)
+
+    def find(self, name: str) -> Any:
+        """Return a control of the dock by its name."""
+        return self.dock.findChild(QWidget, name)
+
+    def turn(self, seconds: float) -> None:
+        """Let the window live for some time."""
+        loop = QEventLoop()
+        QTimer.singleShot(int(1000 * seconds), loop.quit)
+        loop.exec()
+
+    def wait(self) -> None:
+        """Wait until the dock has nothing to do."""
+        self.turn(0.1)
+        while not self.dock.live.idle:
+            self.turn(0.05)
+        self.turn(0.5)
+
+    def segment(self) -> None:
+        """Click Segment and wait for the labels."""
+        self.find("segment_button").click()
+        self.wait()
+
+    def look_at(self, center: tuple[float, float], zoom: float) -> None:
+        """Look at a place."""
+        self.viewer.scene.camera.center = center
+        self.viewer.scene.camera.zoom = zoom
+        self.turn(0.5)
+
+    def drag(self, points: list[np.ndarray]) -> None:
+        """Draw with the left button of the mouse from place to place in the image."""
+        canvas = self.viewer.window._qt_viewer.canvas.native
+        camera = self.viewer.scene.camera
+        none, left = Qt.MouseButton.NoButton, Qt.MouseButton.LeftButton
+        moves = [(QEvent.Type.MouseMove, point, none, left) for point in points[1:]]
+        for kind, point, button, buttons in (
+            (QEvent.Type.MouseMove, points[0], none, none),
+            (QEvent.Type.MouseButtonPress, points[0], left, left),
+            *moves,
+            (QEvent.Type.MouseButtonRelease, points[-1], left, none),
+        ):
+            away = (np.asarray(point) - np.asarray(camera.center)[-2:]) * camera.zoom
+            place = QPointF(canvas.width() / 2 + away[1], canvas.height() / 2 + away[0])
+            there = QPointF(canvas.mapToGlobal(place.toPoint()))
+            keys = Qt.KeyboardModifier.NoModifier
+            QApplication.sendEvent(canvas, QMouseEvent(kind, place, there, button, buttons, keys))
+            self.turn(0.03)
+        self.turn(0.2)
+        self.wait()
+
+    def picture(self) -> Image.Image:
+        """Return a picture of the window."""
+        return Image.fromarray(self.viewer.screenshot(canvas_only=False, flash=False)[..., :3])
+
+    def canvas(self) -> Image.Image:
+        """Return a picture of what the window shows of the layers."""
+        return Image.fromarray(self.viewer.screenshot(canvas_only=True, flash=False)[..., :3])
+
+
+@contextmanager
+def opened(image: np.ndarray | None = None) -> Iterator[Window]:
+    """Open a window, by default with the sample image, and close it at the end."""
+    window = Window(load_sample("nuclei").image if image is None else image)
+    try:
+        yield window
+    finally:
+        window.wait()
+        window.viewer.close()
+        window.turn(0.2)
+
+
+def segment_dock() -> Image.Image:
+    """Show the window after one click on Segment."""
+    with opened() as window:
+        window.segment()
+        window.viewer.layers["nuclei labels"].contour = 0
+        return window.picture()
+
+
+def ranges() -> Image.Image:
+    """Show one piece of the image with range 1 alone, with long ranges, and merged more."""
+    with opened() as window:
+        window.segment()
+        window.find("strides_spin").setValue(1)
+        window.look_at((245, 176), 5.0)
+        pictures = []
+        for rung, bias in ((0, 0.0), (4, 0.0), (4, 0.6)):
+            window.find("range_slider").setValue(rung)
+            window.find("bias_slider").setValue(bias)
+            window.wait()
+            pictures.append(window.canvas())
+        return beside(pictures)
+
+
+def layers() -> Image.Image:
+    """Show image, embedding, foreground and one affinity of a piece of the image."""
+    with opened() as window:
+        window.segment()
+        window.find("foreground_check").click()
+        window.wait()
+        window.find("affinity_combo").setCurrentText("(0, −9)")
+        window.find("affinity_button").click()
+        window.wait()
+        window.look_at((140, 420), 4.0)
+        pictures = []
+        names = ["nuclei", "nuclei embedding", "nuclei foreground", "affinity (0, −9)"]
+        for name in names:
+            for layer in window.viewer.layers:
+                layer.visible = layer.name == name
+            window.viewer.layers[name].opacity = 1
+            window.turn(0.3)
+            pictures.append(window.canvas())
+        return beside(pictures)
+
+
+def preview() -> Image.Image:
+    """Show a large image, of which what is visible follows the controls."""
+    image = load_sample("nuclei").image
+    with opened(np.tile(image, (4, 4))) as window:
+        window.segment()
+        window.look_at((700, 900), 1.2)
+        window.find("range_slider").setValue(2)
+        window.wait()
+        return window.picture()
+
+
+def corrections() -> Image.Image:
+    """Show a piece of the image as it is, after a join, and after a cut."""
+    with opened() as window:
+        window.segment()
+        first, second = closest(window.viewer.layers["nuclei labels"].features)
+        middle, way = (first + second) / 2, second - first
+        window.look_at(tuple(middle), 9.0)
+        pictures = [window.canvas()]
+        window.find("join_button").click()
+        window.drag([first + way * n / 8 for n in range(9)])
+        pictures.append(window.canvas())
+        window.find("undo_correction_button").click()
+        window.wait()
+        window.find("cut_button").click()
+        across = way[::-1] * (1, -1) / np.linalg.norm(way)
+        window.drag([first + across * 3.5 * n for n in range(-7, 8)])
+        pictures.append(window.canvas())
+        return beside(pictures)
+
+
+def review() -> Image.Image:
+    """Show the uncertainty of the objects and where they differ from the truth."""
+    with opened() as window:
+        window.segment()
+        truth = window.viewer.add_labels(load_sample("nuclei").truth, name="by hand")
+        truth.visible = False
+        window.find("truth_fold").expand(animate=False)
+        window.find("truth_combo").setCurrentText("by hand")
+        window.find("next_uncertain_button").click()
+        window.wait()
+        window.find("uncertainty_check").click()
+        window.wait()
+        window.viewer.layers["nuclei labels"].contour = 1
+        window.viewer.layers.selection.active = window.viewer.layers["nuclei uncertainty"]
+        window.look_at((200, 330), 1.6)
+        window.dock.ensureWidgetVisible(window.find("truth_label"))
+        window.turn(0.5)
+        return window.picture()
+
+
+def closest(features: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the centres of the two objects nearest to each other, away from the rim."""
+    centers = features[["centroid-0", "centroid-1"]].to_numpy()
+    centers = centers[((centers > 60) & (centers < 440)).all(axis=1)]
+    apart = np.linalg.norm(centers[:, None] - centers, axis=-1)
+    np.fill_diagonal(apart, np.inf)
+    first, second = np.unravel_index(apart.argmin(), apart.shape)
+    return centers[first], centers[second]
+
+
+def beside(pictures: list[Image.Image], gap: int = 8) -> Image.Image:
+    """Return pictures in a row, cut to squares."""
+    side = min(min(picture.size) for picture in pictures)
+    row = Image.new("RGB", (len(pictures) * (side + gap) - gap, side), "white")
+    for number, picture in enumerate(pictures):
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        row.paste(picture.crop((left, top, left + side, top + side)), (number * (side + gap), 0))
+    return row
+
+
+PICTURES: dict[str, Callable[[], Image.Image]] = {
+    "segment-dock": segment_dock,
+    "ranges": ranges,
+    "layers": layers,
+    "preview": preview,
+    "corrections": corrections,
+    "review": review,
+}
+
+
+def main(names: list[str]) -> None:
+    """Take the pictures of these names, or all."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in names or PICTURES:
+        picture = PICTURES[name]()
+        if picture.width > SIZE[0]:
+            picture = picture.resize((SIZE[0], picture.height * SIZE[0] // picture.width))
+        # A palette of 256 colours looks the same here and is a third of the size.
+        picture.quantize(256, dither=Image.Dither.NONE).save(FOLDER / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

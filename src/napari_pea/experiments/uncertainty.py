@@ -1,0 +1,167 @@
+"""How well the uncertainty of an object tells that it is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import rankdata
+
+from napari_pea.core.affinity import embedding_affinities
+from napari_pea.core.certainty import certainty
+from napari_pea.core.margins import embedding_margins
+from napari_pea.core.partition import partition_embedding
+from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
+from napari_pea.core.quality import matched
+from napari_pea.core.refine import refine
+from napari_pea.core.settings import SegmentationSettings
+from napari_pea.core.table import region_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
+
+    from napari_pea.models.model import Model
+    from napari_pea.training.session import LabelledImage
+
+#: What may tell that an object is wrong, and how it is called in texts. Low means unsure.
+SIGNS: dict[str, str] = {
+    "inside": "inside margin",
+    "outside": "outside margin",
+    "smaller": "the smaller of both margins",
+    "foreground": "mean foreground",
+    "margin": "mean affinity inside minus across the outline",
+    "certainty": "certainty: mean foreground and the line above",
+}
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """How well each sign tells wrong objects from right ones.
+
+    Attributes
+    ----------
+    n_objects, n_wrong : int
+        How many objects there are, and how many of them are wrong.
+    areas : dict of str to float
+        The area under the curve of each of `SIGNS`: how often a wrong object has a lower
+        value than a right one. 1 at best; 0.5 tells nothing.
+    """
+
+    n_objects: int
+    n_wrong: int
+    areas: dict[str, float]
+
+
+def measure_uncertainty(
+    model: Model,
+    images: Iterable[LabelledImage],
+    settings: SegmentationSettings | None = None,
+    *,
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> dict[str, Uncertainty]:
+    """Segment images and measure how well each sign tells wrong objects.
+
+    An object is wrong if its IoU with every true object is at most 0.5: those that AP50
+    counts as false.
+
+    Parameters
+    ----------
+    model : Model
+        Trained.
+    images : iterable of LabelledImage
+        With their truth.
+    settings : SegmentationSettings, optional
+        By default those that the model recommends.
+    progress : callable
+        Told the images done and the images in all.
+    cancel : CancelToken, optional
+        Checked before each image.
+
+    Returns
+    -------
+    dict of str to Uncertainty
+        For each group of images.
+    """
+    import pandas as pd
+
+    listed = list(images)
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for done, item in enumerate(listed):
+        check_cancel(cancel)
+        progress(done, len(listed))
+        table = signs_of_objects(model, item, settings or model.recommended)
+        tables.setdefault(item.group, []).append(table)
+    progress(len(listed), len(listed))
+    return {group: _summary(pd.concat(parts)) for group, parts in tables.items()}
+
+
+def signs_of_objects(
+    model: Model, item: LabelledImage, settings: SegmentationSettings
+) -> pd.DataFrame:
+    """Return one row for each object of an image: all `SIGNS`, and whether it is wrong.
+
+    Parameters
+    ----------
+    model : Model
+        Trained.
+    item : LabelledImage
+        An image with its truth.
+    settings : SegmentationSettings
+        How it is segmented.
+    """
+    embedding = model.embed(item.image)
+    neighborhood = settings.neighborhood(model.ndim)
+    vectors, foreground = embedding.vectors, embedding.foreground
+    pieces = partition_embedding(vectors, neighborhood, settings, foreground)
+    labels = refine(pieces, settings, vectors=vectors)
+    direct = neighborhood.offsets[: neighborhood.n_attractive]
+    table = region_table(labels, foreground, embedding_affinities(vectors, direct), direct)
+    margins = embedding_margins(
+        pieces,
+        vectors,
+        neighborhood,
+        strides=settings.strides_for(model.ndim),
+        bias=settings.bias,
+    )
+    inside, outside = (values[table["label"]] for values in margins.refined(pieces, labels))
+    table["inside"], table["outside"] = inside, outside
+    table["smaller"] = np.fmin(inside, outside)
+    table["certainty"] = certainty(table)
+    table["wrong"] = ~matched(labels, np.asarray(item.labels))[table["label"]]
+    return table
+
+
+def _summary(table: pd.DataFrame) -> Uncertainty:
+    """Return how well the signs in a table of objects tell which are wrong."""
+    wrong = table["wrong"].to_numpy(bool)
+    areas = {name: area_under_curve(table[name], wrong) for name in SIGNS}
+    return Uncertainty(len(table), int(wrong.sum()), areas)
+
+
+def area_under_curve(values: ArrayLike, wrong: NDArray[np.bool_]) -> float:
+    """Return how often a wrong object has a lower value than a right one (ROC AUC).
+
+    Parameters
+    ----------
+    values : array of float, shape (n,)
+        One for each object; NaN, where there was nothing to compare, is the highest.
+    wrong : array of bool, shape (n,)
+        Which objects are wrong.
+
+    Returns
+    -------
+    float
+        Equal values count half; NaN if all objects are wrong, or none is.
+    """
+    given = np.asarray(values, dtype=float)
+    ranks = rankdata(np.where(np.isnan(given), np.inf, given))
+    n_wrong = int(wrong.sum())
+    n_right = len(wrong) - n_wrong
+    if not n_wrong or not n_right:
+        return float("nan")
+    higher = ranks[~wrong].sum() - n_right * (n_right + 1) / 2
+    return float(higher / (n_wrong * n_right))

@@ -1,0 +1,137 @@
+"""Watching a window: how long it stands still, and whose code it is that holds it."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+#: How often the window is asked whether it is alive, in milliseconds.
+TICK_MS = 2
+#: How often the running code is looked at, in seconds.
+LOOK_SECONDS = 0.002
+#: Code of these packages that our code has called is not our code.
+OURS, THEIRS = "napari_pea", ("napari", "vispy", "app_model", "psygnal", "superqt", "magicgui")
+
+
+def keep_running() -> None:
+    """Let the program go on when its last window closes."""
+    from napari.qt import get_qapp
+
+    get_qapp().setQuitOnLastWindowClosed(False)
+
+
+class StallWatch:
+    """Measures the longest time that an event loop did not turn.
+
+    Parameters
+    ----------
+    parent : QObject
+        Lives as long as the watch.
+    """
+
+    def __init__(self, parent: Any) -> None:
+        from qtpy.QtCore import Qt, QTimer
+
+        self._last = time.perf_counter()
+        self._worst = 0.0
+        self._timer = QTimer(parent)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(TICK_MS)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start()
+
+    def take(self) -> float:
+        """Return the longest stall since the last call, in seconds."""
+        self._tick()
+        worst, self._worst = self._worst, 0.0
+        return worst
+
+    def stop(self) -> None:
+        """Stop watching."""
+        self._timer.stop()
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self._worst = max(self._worst, now - self._last)
+        self._last = now
+
+
+class OwnTime:
+    """Measures the longest time that our own code held the main thread without a break.
+
+    A thread looks at what the main thread is doing. What napari does on our behalf is not
+    ours: redrawing a layer, for example, takes its time whoever asks for it.
+    """
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+        self.where = ""
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="benchmark watch", daemon=True)
+
+    def __enter__(self) -> OwnTime:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        main = threading.main_thread().ident
+        since: float | None = None
+        while not self._stopped.wait(LOOK_SECONDS):
+            # A frame that is held on to would keep what it paints with alive.
+            place = own_place(sys._current_frames().get(main or 0))
+            now = time.perf_counter()
+            if place is None:
+                since = None
+                continue
+            if since is None:
+                since = now - LOOK_SECONDS
+            if now - since > self.worst:
+                self.worst, self.where = now - since, place
+
+
+def own_place(frame: FrameType | None) -> str | None:
+    """Return which line of our code a thread is in; None if it is in none, or beyond it.
+
+    Parameters
+    ----------
+    frame : frame or None
+        The innermost frame of the thread.
+    """
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        module = str(frame.f_globals.get("__name__", ""))
+        if package in THEIRS:
+            return None
+        if package == OURS:
+            # The benchmark turns the event loop itself.
+            if module.startswith(f"{OURS}.experiments"):
+                return None
+            return f"{module}:{frame.f_lineno}"
+        frame = frame.f_back
+    return None
+
+
+def memory() -> float | None:
+    """Return the memory that this process holds now, in 10^6 bytes, if it is known."""
+    gc.collect()
+    status = Path("/proc/self/statm")
+    if not status.exists():
+        return None
+    # Memory that was given back to the allocator only would hide what is still in use.
+    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+    import resource
+
+    return int(status.read_text().split()[1]) * resource.getpagesize() / 1e6

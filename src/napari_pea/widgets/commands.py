@@ -1,0 +1,152 @@
+"""The commands of napari's palette: each presses a control of the Segment dock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import napari.viewer  # noqa: TC002 - napari reads the annotations when a command runs
+from qtpy.QtWidgets import QAbstractButton, QWidget
+
+if TYPE_CHECKING:
+    from napari_pea.widgets.segment_dock import SegmentDock
+
+
+def open_dock(viewer: napari.viewer.Viewer) -> SegmentDock:
+    """Return the Segment dock of a viewer, opened if it is not.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer.
+    """
+    from napari_pea.widgets.segment_dock import SegmentDock
+
+    window: Any = getattr(viewer, "__wrapped__", viewer).window
+    for inner in window.dock_widgets.values():
+        if isinstance(inner, SegmentDock):
+            frame = inner.parentWidget()
+            if frame is not None:
+                frame.show()
+            return inner
+    dock: SegmentDock = window.add_plugin_dock_widget("napari-pea", "Segment")[1]
+    return dock
+
+
+def press(viewer: napari.viewer.Viewer, name: str) -> None:
+    """Press a button of the Segment dock.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer.
+    name : str
+        Its object name.
+    """
+    button = open_dock(viewer).findChild(QWidget, name)
+    if isinstance(button, QAbstractButton) and button.isEnabled():
+        button.click()
+
+
+def segment(viewer: napari.viewer.Viewer) -> None:
+    """Segment the chosen image."""
+    press(viewer, "segment_button")
+
+
+def cancel(viewer: napari.viewer.Viewer) -> None:
+    """Cancel what is under way."""
+    press(viewer, "cancel_button")
+
+
+def reset(viewer: napari.viewer.Viewer) -> None:
+    """Take back all changes of the settings."""
+    press(viewer, "reset_button")
+
+
+def recommended_ranges(viewer: napari.viewer.Viewer) -> None:
+    """Take the ranges that the model recommends."""
+    press(viewer, "recommended_button")
+
+
+def longer_range(viewer: napari.viewer.Viewer) -> None:
+    """Compare pixels that are farther apart."""
+    open_dock(viewer).settings_group.step_range(1)
+
+
+def shorter_range(viewer: napari.viewer.Viewer) -> None:
+    """Compare pixels that are less far apart."""
+    open_dock(viewer).settings_group.step_range(-1)
+
+
+def toggle_preview(viewer: napari.viewer.Viewer) -> None:
+    """Carry out changes on the visible part of large images first, or not."""
+    press(viewer, "preview_check")
+
+
+def apply_to_whole(viewer: napari.viewer.Viewer) -> None:
+    """Carry out the settings on the whole image or stack."""
+    press(viewer, "apply_button")
+
+
+def toggle_embedding(viewer: napari.viewer.Viewer) -> None:
+    """Show the embedding as colours, or not."""
+    press(viewer, "embedding_check")
+
+
+def toggle_foreground(viewer: napari.viewer.Viewer) -> None:
+    """Show the foreground, or not."""
+    press(viewer, "foreground_check")
+
+
+def add_affinity(viewer: napari.viewer.Viewer) -> None:
+    """Show the chosen affinities."""
+    press(viewer, "affinity_button")
+
+
+def copy_command(viewer: napari.viewer.Viewer) -> None:
+    """Copy how the result was made as a command."""
+    press(viewer, "copy_command_button")
+
+
+def copy_python(viewer: napari.viewer.Viewer) -> None:
+    """Copy how the result was made as Python."""
+    press(viewer, "copy_python_button")
+
+
+def restore_settings(viewer: napari.viewer.Viewer) -> None:
+    """Take over the settings of the selected result."""
+    press(viewer, "restore_button")
+
+
+def join(viewer: napari.viewer.Viewer) -> None:
+    """Take the brush that joins objects, or put it down."""
+    press(viewer, "join_button")
+
+
+def cut(viewer: napari.viewer.Viewer) -> None:
+    """Take the brush that cuts objects, or put it down."""
+    press(viewer, "cut_button")
+
+
+def undo_correction(viewer: napari.viewer.Viewer) -> None:
+    """Take the newest correction away."""
+    press(viewer, "undo_correction_button")
+
+
+def next_uncertain(viewer: napari.viewer.Viewer) -> None:
+    """Go to the next least certain object."""
+    press(viewer, "next_uncertain_button")
+
+
+def accept(viewer: napari.viewer.Viewer) -> None:
+    """Accept the object that is looked at."""
+    press(viewer, "accept_button")
+
+
+def toggle_uncertainty(viewer: napari.viewer.Viewer) -> None:
+    """Show how uncertain objects are, or not."""
+    press(viewer, "uncertainty_check")
+
+
+def toggle_errors(viewer: napari.viewer.Viewer) -> None:
+    """Show where objects differ from the truth, or not."""
+    press(viewer, "errors_check")

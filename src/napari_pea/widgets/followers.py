@@ -1,0 +1,93 @@
+"""The jobs that follow a result, one after the other."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from weakref import ref
+
+from napari_pea.widgets.jobs import Job, JobRunner
+from napari_pea.widgets.sessions import LiveSession
+
+#: Makes a job for a session that shows a new result; None if there is nothing to do.
+FollowUp = Callable[[LiveSession], Job | None]
+
+
+class Followers:
+    """Starts quiet jobs after a result; a newer one takes their place.
+
+    Parameters
+    ----------
+    runner : JobRunner
+        Runs the jobs.
+    """
+
+    def __init__(self, runner: JobRunner) -> None:
+        self._runner = runner
+        self._standing: list[FollowUp] = []
+        self._queue: deque[FollowUp] = deque()
+
+    def add(self, make_job: FollowUp) -> None:
+        """Let a quiet job follow every result.
+
+        Parameters
+        ----------
+        make_job : callable
+            Given the session; returns the job, or None if there is nothing to do.
+        """
+        self._standing.append(make_job)
+
+    def add_now(self, session: LiveSession, *make_jobs: FollowUp) -> None:
+        """Let quiet jobs follow the result that a session shows already.
+
+        Parameters
+        ----------
+        session : LiveSession
+            Whose result.
+        *make_jobs : callable
+            See `add`.
+        """
+        self._queue.extend(make_jobs)
+        if self._runner.current is None:
+            self._next(session, goes_on=False)
+
+    def start(self, session: LiveSession, *, goes_on: bool) -> None:
+        """Start what follows a new result.
+
+        Parameters
+        ----------
+        session : LiveSession
+            Whose result.
+        goes_on : bool
+            Whether the user is waiting for it.
+        """
+        self._queue = deque(self._standing)
+        self._next(session, goes_on=goes_on)
+
+    def clear(self) -> None:
+        """Give up what has not been started."""
+        self._queue.clear()
+
+    def _next(self, session: LiveSession, *, goes_on: bool) -> None:
+        while self._queue:
+            job = self._queue.popleft()(session)
+            if job is None:
+                continue
+            job.layer = None if session.source is None else ref(session.source)
+            job.goes_on = goes_on
+            job.deliver = partial(self._deliver, session, job.deliver, goes_on)
+            self._runner.start(job)
+            return
+
+    def _deliver(
+        self,
+        session: LiveSession,
+        deliver: Callable[[Any], str],
+        goes_on: bool,
+        result: Any,
+    ) -> str:
+        said = deliver(result)
+        self._next(session, goes_on=goes_on)
+        return said

@@ -1,0 +1,34 @@
+"""What the Segment dock has below its own controls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_pea.widgets.controls import Fold
+from napari_pea.widgets.corrections_group import CorrectionsGroup
+from napari_pea.widgets.live import Live
+from napari_pea.widgets.review_group import ReviewGroup
+from napari_pea.widgets.state import SegmentState
+from napari_pea.widgets.truth_group import TruthGroup
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+
+def make_groups(viewer: Viewer, state: SegmentState, live: Live) -> list[Fold]:
+    """Return the further groups of a dock, from top to bottom.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer itself, not a proxy of it.
+    state : SegmentState
+        The state of the viewer.
+    live : Live
+        Carries out changes on the labels.
+    """
+    return [
+        Fold("corrections_fold", "Corrections", CorrectionsGroup(viewer, state, live)),
+        Fold("review_fold", "Review", ReviewGroup(viewer, state, live)),
+        Fold("truth_fold", "Truth", TruthGroup(viewer, state, live)),
+    ]

@@ -1,0 +1,147 @@
+"""Doing again, without a window, what a result was made by."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import fields
+from typing import Any
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.settings import SegmentationSettings
+
+#: Stands for the file of an image that was not read from one.
+UNKNOWN_FILE = "IMAGE.tif"
+
+
+def settings_from(about: dict[str, Any]) -> SegmentationSettings:
+    """Return the settings that a result carries.
+
+    Parameters
+    ----------
+    about : dict
+        ``metadata["napari_pea"]`` of its layer.
+
+    Raises
+    ------
+    InputError
+        If it has none, or they cannot be used.
+    """
+    told = about.get("settings")
+    if not isinstance(told, dict):
+        raise InputError("This layer does not say how it was made.")
+    known = {field.name for field in fields(SegmentationSettings)}
+    try:
+        return SegmentationSettings(**{name: told[name] for name in told if name in known})
+    except TypeError as error:
+        raise InputError(f"The settings of this layer cannot be used: {error}.") from error
+
+
+def as_command(about: dict[str, Any]) -> str:
+    """Return the command line that makes a result again.
+
+    Parameters
+    ----------
+    about : dict
+        ``metadata["napari_pea"]`` of its layer.
+
+    Raises
+    ------
+    InputError
+        If the command line cannot do it.
+    """
+    if about.get("plane") or about.get("kind") == "stack":
+        raise InputError(
+            "The command line segments whole files, and this is one plane of a stack: copy it "
+            "as Python."
+        )
+    if _strokes(about):
+        raise InputError(
+            "The command line knows no corrections, and this result has some: copy it as Python."
+        )
+    settings = settings_from(about)
+    words = ["napari-pea", "segment", about.get("image_path") or UNKNOWN_FILE, "-o", "labels"]
+    words += ["--model", _model(about), "--ranges", ",".join(map(str, settings.ranges))]
+    if settings.connectivity is not None:
+        words += ["--connectivity", str(settings.connectivity)]
+    strides = settings.strides
+    listed = (strides,) if isinstance(strides, int) else strides
+    words += ["--strides", ",".join(map(str, listed)), f"--bias={settings.bias:g}"]
+    words += ["--foreground-threshold", f"{settings.foreground_threshold:g}"]
+    words += ["--min-size", str(settings.min_size)]
+    words += ["--merge-fragments" if settings.merge_fragments else "--no-merge-fragments"]
+    words += ["--fill-holes" if settings.fill_holes else "--no-fill-holes"]
+    for name in ("channel", "channel_axis", "tile"):
+        if about.get(name) is not None:
+            words += [f"--{name.replace('_', '-')}={about[name]}"]
+    return shlex.join(map(str, words))
+
+
+def as_python(about: dict[str, Any]) -> str:
+    """Return the Python code that makes a result again.
+
+    Parameters
+    ----------
+    about : dict
+        ``metadata["napari_pea"]`` of its layer.
+
+    Raises
+    ------
+    InputError
+        If the result does not say how it was made.
+    """
+    settings = settings_from(about)
+    lines = [
+        "from napari_pea import Segmenter, load_model",
+        "from napari_pea.io import read_image",
+        "",
+        f"image = read_image({about.get('image_path') or UNKNOWN_FILE!r}).array",
+    ]
+    plane = [tuple(taken) for taken in about.get("plane") or ()]
+    if plane:
+        last = max(axis for axis, _ in plane)
+        taken = dict(plane)
+        index = [str(taken.get(axis, ":")) for axis in range(last + 1)]
+        lines.append(f"image = image[{', '.join(index)}]")
+    extra = "".join(
+        f", {name}={about[name]!r}"
+        for name in ("channel", "channel_axis", "tile", "halo")
+        if about.get(name) is not None
+    )
+    lines += [
+        f"model = load_model({_model(about)!r})",
+        f"segmenter = Segmenter(model, image{extra})",
+    ]
+    strokes = _strokes(about)
+    arguments = []
+    if strokes:
+        lines += [
+            "",
+            "from napari_pea.core.corrections import Corrections",
+            "",
+            f"corrections = Corrections.from_dict({{'strokes': {strokes!r}}})",
+            "constraints = corrections.constraints(segmenter.embedding().shape)",
+        ]
+        arguments = ["constraints=constraints"]
+    arguments += [f"{name}={value!r}" for name, value in _plain(settings).items()]
+    lines += ["labels = segmenter.segment(", *(f"    {each}," for each in arguments), ").labels"]
+    return "\n".join(lines) + "\n"
+
+
+def _strokes(about: dict[str, Any]) -> list[Any]:
+    """Return the strokes of the user's corrections, as plain values."""
+    told = about.get("corrections")
+    return list(told.get("strokes") or ()) if isinstance(told, dict) else []
+
+
+def _plain(settings: SegmentationSettings) -> dict[str, Any]:
+    return {field.name: getattr(settings, field.name) for field in fields(settings)}
+
+
+def _model(about: dict[str, Any]) -> str:
+    """Return what a model is loaded by: its name, or the file of one of the user's own."""
+    from napari_pea.models.catalogue import BUILT_IN_FOLDER
+    from napari_pea.models.package import SUFFIX
+
+    name, path = str(about.get("model", "")), str(about.get("model_path", ""))
+    built_in = BUILT_IN_FOLDER / f"{name}{SUFFIX}"
+    return path if path and path != str(built_in) else name

@@ -1,0 +1,297 @@
+"""The controls of the settings; each acts while it is used."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from napari.utils.notifications import show_warning
+from qtpy.compat import isalive
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSlider,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QLabeledDoubleSlider
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.neighborhood import CONNECTIVITIES
+from napari_pea.core.settings import RANGE_LADDER, SegmentationSettings
+from napari_pea.widgets.controls import WideCombo
+from napari_pea.widgets.sources import NDIM
+from napari_pea.widgets.state import SegmentState
+
+#: How long the user must pause while typing, in milliseconds.
+TYPING_MS = 350
+LARGEST_SIZE = 1_000_000
+LARGEST_STRIDE = 32
+
+
+def ranges_from(text: str) -> tuple[int, ...]:
+    """Return the ranges that a user has typed, sorted, each once, with range 1.
+
+    Parameters
+    ----------
+    text : str
+        Whole numbers with commas or spaces between them.
+
+    Raises
+    ------
+    InputError
+        If there is anything else.
+    """
+    parts = [part for part in re.split(r"[,;\s]+", text.strip()) if part]
+    if not parts or not all(part.isascii() and part.isdigit() and int(part) for part in parts):
+        raise InputError(
+            f"Ranges are whole numbers of at least 1, such as 1, 3, 9; {text.strip()!r} is "
+            "something else."
+        )
+    return tuple(sorted({1, *map(int, parts)}))
+
+
+def ranges_text(ranges: tuple[int, ...]) -> str:
+    """Return ranges for the user."""
+    return ", ".join(map(str, ranges))
+
+
+class SettingsGroup(QWidget):
+    """Affinities, merging and splitting, foreground, and sizes.
+
+    Parameters
+    ----------
+    state : SegmentState
+        Of the viewer; it holds what the controls say.
+    parent : QWidget
+        The dock.
+    """
+
+    def __init__(self, state: SegmentState, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._state = state
+        self._make_controls()
+        self._lay_out()
+        self._typing = QTimer(self)
+        self._typing.setSingleShot(True)
+        self._typing.setInterval(TYPING_MS)
+        self._connect()
+        self._show_settings()
+
+    def _make_controls(self) -> None:
+        self.range_slider = QSlider(Qt.Orientation.Horizontal, self)
+        self.range_slider.setObjectName("range_slider")
+        self.range_slider.setRange(0, len(RANGE_LADDER) - 1)
+        self.range_slider.setPageStep(1)
+        self.range_slider.setToolTip(
+            "How far apart pixels are compared. Farther holds large objects apart more surely; "
+            "much farther than the objects are wide cuts them into pieces."
+        )
+        self.range_label = QLabel(self)
+        self.range_label.setMinimumWidth(self.fontMetrics().horizontalAdvance("000"))
+        self.ranges_edit = QLineEdit(self)
+        self.ranges_edit.setObjectName("ranges_edit")
+        self.ranges_edit.setPlaceholderText("such as 1, 3, 9 (1 is always added)")
+        self.ranges_edit.setToolTip(
+            "The distances in pixels at which pixels are compared, if you want others than the "
+            "slider takes. 1 is always added first, because objects grow from pixel to pixel."
+        )
+        self.recommended_button = QToolButton(self)
+        self.recommended_button.setObjectName("recommended_button")
+        self.recommended_button.setText("Model's")
+        self.recommended_button.setToolTip("Take the distances that the model works best with.")
+        self.connectivity_combo = WideCombo(
+            "connectivity_combo",
+            "Whether pixels are compared along rows and columns only, or diagonally too: "
+            "slower, and surer where objects are few pixels wide.",
+            self,
+        )
+        self._connectivities = sorted(CONNECTIVITIES[NDIM])
+        self.connectivity_combo.set_items(
+            f"{number} ({'rows and columns' if number == 2 * NDIM else 'diagonals too'})"
+            for number in self._connectivities
+        )
+        self.strides_spin = QSpinBox(self)
+        self.strides_spin.setObjectName("strides_spin")
+        self.strides_spin.setRange(1, LARGEST_STRIDE)
+        self.strides_spin.setToolTip(
+            "1 looks for borders at every pixel; larger numbers look at every n-th one, which "
+            "splits objects less."
+        )
+        self.bias_slider = _double_slider(
+            "bias_slider",
+            (-1.0, 1.0),
+            "To the right, objects that touch are merged more readily; to the left, they are "
+            "split more readily.",
+            self,
+        )
+        self.foreground_slider = _double_slider(
+            "foreground_slider",
+            (0.0, 1.0),
+            "How sure the model must be that a pixel lies in an object. Higher makes objects "
+            "smaller and drops faint ones.",
+            self,
+        )
+        self.min_size_spin = QSpinBox(self)
+        self.min_size_spin.setObjectName("min_size_spin")
+        self.min_size_spin.setRange(0, LARGEST_SIZE)
+        self.min_size_spin.setSingleStep(5)
+        self.min_size_spin.setSuffix(" pixels")
+        self.min_size_spin.setToolTip("Objects with fewer pixels are removed.")
+        self.merge_check = QCheckBox("Merge fragments", self)
+        self.merge_check.setObjectName("merge_check")
+        self.merge_check.setToolTip(
+            "Give pieces much smaller than the typical object to the object they touch."
+        )
+        self.holes_check = QCheckBox("Fill holes", self)
+        self.holes_check.setObjectName("holes_check")
+        self.holes_check.setToolTip("Fill the holes inside of objects.")
+        self.reset_button = QPushButton("Reset to the model's settings", self)
+        self.reset_button.setObjectName("reset_button")
+        self.reset_button.setToolTip("Take back all changes above: what the model recommends.")
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setVerticalSpacing(4)
+        form.addRow("Range", _row(self.range_slider, self.range_label))
+        form.addRow("Ranges", _row(self.ranges_edit, self.recommended_button))
+        form.addRow("Neighbours", self.connectivity_combo)
+        form.addRow("Every n-th", self.strides_spin)
+        form.addRow("Split ⟷ merge", self.bias_slider)
+        form.addRow("Foreground", self.foreground_slider)
+        form.addRow("Least size", self.min_size_spin)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(form)
+        layout.addLayout(_row(self.merge_check, self.holes_check))
+        layout.addWidget(self.reset_button)
+
+    def _connect(self) -> None:
+        self.range_slider.valueChanged.connect(
+            lambda index: self._set(ranges=RANGE_LADDER[: index + 1], z_ranges=None)
+        )
+        self.ranges_edit.textEdited.connect(lambda _: self._typing.start())
+        self.ranges_edit.editingFinished.connect(self._on_ranges_typed)
+        self._typing.timeout.connect(self._on_typing_paused)
+        self.recommended_button.clicked.connect(
+            lambda: self._set(ranges=self._state.live.recommended.ranges)
+        )
+        self.connectivity_combo.currentIndexChanged.connect(
+            lambda index: self._set(connectivity=self._connectivities[index])
+        )
+        self.strides_spin.valueChanged.connect(lambda value: self._set(strides=value))
+        self.bias_slider.valueChanged.connect(lambda value: self._set(bias=round(value, 2)))
+        self.foreground_slider.valueChanged.connect(
+            lambda value: self._set(foreground_threshold=round(value, 2))
+        )
+        self.min_size_spin.valueChanged.connect(lambda value: self._set(min_size=value))
+        self.merge_check.toggled.connect(lambda checked: self._set(merge_fragments=checked))
+        self.holes_check.toggled.connect(lambda checked: self._set(fill_holes=checked))
+        self.reset_button.clicked.connect(self.reset)
+        self._state.live.events.settings.connect(self._show_settings)
+
+    def reset(self) -> None:
+        """Take what the model recommends."""
+        self._state.live.settings = self._state.live.recommended
+        self._show_settings()
+
+    def step_range(self, steps: int) -> None:
+        """Move the slider of the ranges by some steps."""
+        self.range_slider.setValue(self.range_slider.value() + steps)
+
+    def _set(self, **changes: Any) -> None:
+        self._state.live.settings = self._state.live.settings.updated(**changes)
+
+    def _on_typing_paused(self) -> None:
+        """Take what was typed if it is a list already."""
+        try:
+            self._set(ranges=ranges_from(self.ranges_edit.text()))
+        except InputError:
+            return
+
+    def _on_ranges_typed(self) -> None:
+        self._typing.stop()
+        text = self.ranges_edit.text()
+        try:
+            ranges = ranges_from(text)
+        except InputError as error:
+            self._state.status = str(error)
+            show_warning(str(error))
+        else:
+            if self.ranges_edit.isModified() and "1" not in re.split(r"\D+", text):
+                self._state.status = "Range 1 was added: objects grow from pixel to pixel."
+            self._set(ranges=ranges)
+        self.ranges_edit.setModified(False)
+        self.ranges_edit.setText(ranges_text(self._state.live.settings.ranges))
+
+    def _show_settings(self, _: object = None) -> None:
+        """Let the controls say what the settings are."""
+        if not isalive(self):
+            return
+        settings = self._state.live.settings
+        longest = max(settings.ranges)
+        index = max(i for i, rung in enumerate(RANGE_LADDER) if rung <= longest)
+        connectivity = settings.connectivity or min(self._connectivities)
+        self.range_label.setText(str(longest))
+        text = ranges_text(_with_one(settings))
+        # While the user is typing, the text is theirs.
+        if not self.ranges_edit.isModified():
+            _silently(self.ranges_edit, self.ranges_edit.setText, text)
+        _silently(self.range_slider, self.range_slider.setValue, index)
+        if connectivity in self._connectivities:
+            row = self._connectivities.index(connectivity)
+            _silently(self.connectivity_combo, self.connectivity_combo.setCurrentIndex, row)
+        _silently(self.strides_spin, self.strides_spin.setValue, _stride(settings))
+        for slider, value in (
+            (self.bias_slider, settings.bias),
+            (self.foreground_slider, settings.foreground_threshold),
+        ):
+            if abs(slider.value() - value) > 1e-6:
+                _silently(slider, slider.setValue, value)
+        _silently(self.min_size_spin, self.min_size_spin.setValue, settings.min_size)
+        _silently(self.merge_check, self.merge_check.setChecked, settings.merge_fragments)
+        _silently(self.holes_check, self.holes_check.setChecked, settings.fill_holes)
+
+
+def _with_one(settings: SegmentationSettings) -> tuple[int, ...]:
+    return tuple(sorted({1, *settings.ranges}))
+
+
+def _stride(settings: SegmentationSettings) -> int:
+    """Return one number for the strides."""
+    return settings.strides if isinstance(settings.strides, int) else max(settings.strides)
+
+
+def _silently(control: QWidget, call: Any, value: Any) -> None:
+    """Set a control without its signals."""
+    blocker = QSignalBlocker(control)
+    call(value)
+    blocker.unblock()
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setSpacing(4)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row
+
+
+def _double_slider(name: str, limits: tuple[float, float], tooltip: str, parent: QWidget) -> Any:
+    slider: Any = QLabeledDoubleSlider(Qt.Orientation.Horizontal, parent)
+    slider.setObjectName(name)
+    slider.setRange(*limits)
+    slider.setSingleStep(0.01)
+    slider.setPageStep(0.1)
+    slider.setDecimals(2)
+    slider.setToolTip(tooltip)
+    return slider

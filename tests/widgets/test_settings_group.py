@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from qtpy.QtWidgets import QComboBox, QSlider, QSpinBox, QWidget
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.settings import RANGE_LADDER, SegmentationSettings
+from napari_pea.widgets.settings_group import SettingsGroup, ranges_from
+from napari_pea.widgets.state import SegmentState
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1, 3, 9", (1, 3, 9)), ("9 3;3", (1, 3, 9)), ("  27 ", (1, 27)), ("1,", (1,))],
+)
+def test_ranges_are_sorted_and_start_with_1(text: str, expected: tuple[int, ...]) -> None:
+    assert ranges_from(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", " , ", "0", "1, x", "3.5", "-2", "²"])
+def test_anything_else_gets_one_sentence(text: str) -> None:
+    with pytest.raises(InputError, match="whole numbers of at least 1"):
+        ranges_from(text)
+
+
+@pytest.fixture
+def state() -> SegmentState:
+    return SegmentState()
+
+
+@pytest.fixture
+def group(qtbot: Any, state: SegmentState) -> Iterator[SettingsGroup]:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    yield SettingsGroup(state, parent)
+    parent.hide()
+
+
+def test_controls_say_what_the_settings_are(group: SettingsGroup, state: SegmentState) -> None:
+    state.live.settings = SegmentationSettings(
+        ranges=(3, 20),
+        connectivity=8,
+        strides=(2, 3),
+        bias=-0.25,
+        foreground_threshold=0.7,
+        min_size=77,
+        merge_fragments=False,
+        fill_holes=False,
+    )
+    # Nothing was changed by showing it.
+    assert state.live.settings.ranges == (3, 20)
+    assert state.live.settings.strides == (2, 3)
+    assert RANGE_LADDER[group.range_slider.value()] == 19
+    assert group.ranges_edit.text() == "1, 3, 20"
+    assert group.connectivity_combo.currentText().startswith("8")
+    assert group.bias_slider.value() == pytest.approx(-0.25)
+    assert group.foreground_slider.value() == pytest.approx(0.7)
+    assert group.min_size_spin.value() == 77
+    assert not group.merge_check.isChecked()
+    assert not group.holes_check.isChecked()
+
+
+def test_the_slider_takes_the_ladder_up_to_it(group: SettingsGroup, state: SegmentState) -> None:
+    group.range_slider.setValue(3)
+    assert state.live.settings.ranges == (1, 3, 5, 7)
+    group.step_range(1)
+    assert state.live.settings.ranges == (1, 3, 5, 7, 9)
+    group.step_range(-100)
+    assert state.live.settings.ranges == (1,)
+
+
+def test_choosing_a_model_starts_from_what_it_recommends(state: SegmentState) -> None:
+    live = state.live
+    live.follow_model("a", SegmentationSettings(min_size=3))
+    assert live.settings.min_size == 3
+    live.settings = live.settings.updated(min_size=9)
+    live.follow_model("a", SegmentationSettings(min_size=3))
+    assert live.settings.min_size == 9
+    live.follow_model("b", SegmentationSettings(min_size=5))
+    assert live.settings == live.recommended == SegmentationSettings(min_size=5)
+
+
+def test_every_control_says_what_it_does(group: SettingsGroup) -> None:
+    kinds = (QSlider, QSpinBox, QComboBox)
+    named = [
+        each
+        for kind in kinds
+        for each in group.findChildren(kind)
+        if each.objectName() and not each.objectName().startswith("qt_")
+    ]
+    assert len(named) >= 4
+    for each in named:
+        assert each.toolTip(), each.objectName()
+        assert "tensor" not in each.toolTip()
