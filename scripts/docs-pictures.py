@@ -206,7 +206,8 @@ def review() -> Image.Image:
 
 def closest(features: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the centres of the two objects nearest to each other, away from the rim."""
-    centers = features[["centroid-0", "centroid-1"]].to_numpy()
+    whole = features[features["area"] > 400]
+    centers = whole[["centroid-0", "centroid-1"]].to_numpy()
     centers = centers[((centers > 60) & (centers < 440)).all(axis=1)]
     apart = np.linalg.norm(centers[:, None] - centers, axis=-1)
     np.fill_diagonal(apart, np.inf)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.model import Model
 
 if TYPE_CHECKING:
+    from napari_pea.training.annotation import Notice, Zero
+    from napari_pea.training.control import TrainingControl, TrainingHooks
+    from napari_pea.training.presets import PresetName
     from napari_pea.training.settings import TrainingSettings
 
 
@@ -98,10 +101,21 @@ def train(
     model: ModelMetadata | None = None,
     channel: int | None = None,
     channel_axis: int | None = None,
+    sparse: bool = False,
+    zero: Zero | None = None,
+    background: Sequence[NDArray[Any] | None] | None = None,
+    region: Sequence[NDArray[Any] | None] | None = None,
+    whole_objects: bool = True,
+    preset: PresetName | None = None,
+    keep: bool | Sequence[NDArray[Any]] = False,
+    image_scale: float | None = None,
     resume: bool = False,
     device: str = "auto",
     progress: Progress = ignore_progress,
     cancel: CancelToken | None = None,
+    control: TrainingControl | None = None,
+    hooks: TrainingHooks | None = None,
+    notify: Callable[[Notice], None] | None = None,
     **changes: Any,
 ) -> Model:
     """Train a model on annotated images.
@@ -109,7 +123,7 @@ def train(
     Parameters
     ----------
     images, labels : sequences of arrays, shape (Y, X)
-        Raw images, which may have channels, and their object ids with 0 as background.
+        Raw images, which may have channels, and their object ids.
     start : str or Path, optional
         A model to go on from; by default training starts from nothing. The new model takes
         over its ranges, recommended settings, data and licence unless others are given.
@@ -127,6 +141,25 @@ def train(
     channel, channel_axis : int, optional
         Which channel to use and which axis holds the channels; by default colour images are
         taken as grey. Without `start` the new model takes as many channels as there are.
+    sparse : bool
+        Whether only some objects are painted. Then a preset is used, and some of the objects
+        are held out if there are no validation images.
+    zero : {"auto", "background", "not-annotated"}, optional
+        What label 0 means; by default background, with `sparse` "auto": background where at
+        least half of the pixels are painted.
+    background, region : sequence of array or None, optional
+        For each image a mask of painted background, and one of what was looked at.
+    whole_objects : bool
+        Whether painted objects are painted whole but for a rim, so that what lies beyond
+        belongs to none of them.
+    preset : {"quick", "standard", "long"}, optional
+        Length and learning rate of the run.
+    keep : bool or sequence of array
+        Whether the new model must still do what `start` does; images of the old kind, without
+        labels, show it. For the model `nuclei` none need be given.
+    image_scale : float, optional
+        Images are resized by this factor before the network sees them; by default as `start`
+        does.
     resume : bool
         Go on with the run in `folder`.
     device : str
@@ -135,6 +168,12 @@ def train(
         Told the iterations done and the iterations in all.
     cancel : CancelToken, optional
         Stops the run when set; it can be resumed.
+    control : TrainingControl, optional
+        Pauses the run, or ends it early with the best version kept.
+    hooks : TrainingHooks, optional
+        What is called while the run goes on.
+    notify : callable, optional
+        Told what should be known about the annotation before training begins.
     **changes
         Single values of `TrainingSettings`, of its objective and of its augmentation, for
         example ``iterations=500`` or ``ranges=(1, 3, 5)``.
@@ -149,31 +188,65 @@ def train(
     InputError
         If the data or a setting cannot be used; one sentence says why.
     """
-    from napari_pea.training.session import LabelledImage, default_settings, train_model
+    from napari_pea.core.scaling import check_scale
+    from napari_pea.training.presets import chosen_settings
+    from napari_pea.training.session import LabelledImage, train_model
+
+    meaning: Zero = zero or ("auto" if sparse else "background")
 
     def paired(
-        pictures: Sequence[NDArray[Any]], ids: Sequence[NDArray[Any]]
+        pictures: Sequence[NDArray[Any]],
+        ids: Sequence[NDArray[Any]],
+        strokes: Sequence[NDArray[Any] | None] | None = None,
+        regions: Sequence[NDArray[Any] | None] | None = None,
+        meaning: Zero = "background",
     ) -> list[LabelledImage]:
-        if len(pictures) != len(ids):
-            raise InputError(
-                f"Every image needs its labels: got {len(pictures)} images and {len(ids)} "
-                "label images."
-            )
+        counts = {"label images": ids, "masks of background": strokes, "regions": regions}
+        for what, given in counts.items():
+            if given is not None and len(pictures) != len(given):
+                raise InputError(
+                    f"Every image needs its labels and masks: got {len(pictures)} images and "
+                    f"{len(given)} {what}."
+                )
+        none = [None] * len(pictures)
         return [
-            LabelledImage(*pair, channel=channel, channel_axis=channel_axis)
-            for pair in zip(pictures, ids, strict=True)
+            LabelledImage(
+                image,
+                labels,
+                channel=channel,
+                channel_axis=channel_axis,
+                zero=meaning,
+                background=stroke,
+                region=looked_at,
+                whole_objects=whole_objects,
+            )
+            for image, labels, stroke, looked_at in zip(
+                pictures, ids, strokes or none, regions or none, strict=True
+            )
         ]
 
+    shown = () if isinstance(keep, bool) else tuple(keep)
+    if settings is None:
+        kept = keep is True or bool(shown)
+        settings = chosen_settings(start, sparse=sparse, preset=preset, keep=kept)
+    metadata = model or ModelMetadata(name=name, architecture="resunet2d")
+    if image_scale is not None:
+        # Only what is given counts as given, so that the rest is taken over from the start.
+        metadata = metadata.model_copy(update={"scale": check_scale(image_scale)})
     path = train_model(
-        paired(images, labels),
+        paired(images, labels, background, region, meaning),
         paired(*validation),
-        model or ModelMetadata(name=name, architecture="resunet2d"),
-        (settings or default_settings(start)).updated(**changes),
+        metadata,
+        settings.updated(**changes),
         Path(folder),
         start=start,
         resume=resume,
+        keep=shown,
         device=device,
         progress=progress,
         cancel=cancel,
+        control=control,
+        hooks=hooks,
+        notify=notify,
     )
     return load_model(path, device)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from napari_pea.experiments import benchmark_inference
+from napari_pea.experiments import benchmark_inference, benchmark_live, live_session
+from napari_pea.experiments.uncertainty import SIGNS, Uncertainty
 
 if TYPE_CHECKING:
     from typer.testing import Result
@@ -65,3 +66,80 @@ def test_figures_as_json(run: Callable[..., Result], asked: dict[str, Any]) -> N
 
 def test_unknown_models_are_named(fails: Callable[..., str]) -> None:
     assert "There is no model 'elephants'" in fails("benchmark", "inference", "-m", "elephants")
+
+
+SPREAD = {"median": 0.05, "p95": 0.08, "changes": 3}
+LIVE = {
+    "model": "nuclei",
+    "images": [
+        {
+            "shape": [512, 512],
+            "ours": SPREAD,
+            "elf": {**SPREAD, "median": 1.25},
+            "redraw": {**SPREAD, "median": 0.03},
+            "factor": 61.0,
+            "own_code": 0.004,
+        }
+    ],
+}
+SESSION = {
+    "actions": 7,
+    "longest_stall": 0.123,
+    "longest_stall_action": "drag",
+    "longest_stall_alone": 0.111,
+    "longest_stall_alone_action": "paint",
+    "first_use_stall": 0.5,
+    "own_code": 0.009,
+    "own_code_where": "",
+    "errors": [],
+    "leaked_threads": ["lost"],
+    "memory_before": 700.0,
+    "memory_after": 710.0,
+}
+
+
+def test_live_figures(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def changes(model: str, **options: Any) -> dict[str, Any]:
+        asked.update(options, model=model)
+        return dict(LIVE)
+
+    def session(model: str, **options: Any) -> dict[str, Any]:
+        asked.update(actions=options["actions"])
+        return SESSION
+
+    monkeypatch.setattr(benchmark_live, "measure_live", changes)
+    monkeypatch.setattr(live_session, "measure_session", session)
+    result = run("benchmark", "live", "--changes", 3, "--actions", 7)
+    assert (asked["changes"], asked["actions"], asked["model"]) == (3, 7, "nuclei")
+    for text in ("512 × 512", "1250 / 80 ms", "61.0", "123 ms (drag)", "lost", "710 MB after"):
+        assert text in result.stdout
+    as_json = json.loads(run("benchmark", "live", "--actions", 7, "--json").stdout)
+    assert as_json == {**LIVE, "session": SESSION}
+    assert "session" not in json.loads(run("benchmark", "live", "--actions", 0, "--json").stdout)
+
+
+@pytest.fixture
+def uncertainty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The measurement is left out: every figure is that of the sign's place in the list."""
+    found = {
+        group: Uncertainty(100, 7, {name: n / 10 for n, name in enumerate(SIGNS)})
+        for group in ("bbbc039", "dsb2018")
+    }
+    monkeypatch.setattr(
+        "napari_pea.experiments.uncertainty.measure_uncertainty", lambda *_, **__: found
+    )
+    monkeypatch.setattr("napari_pea.experiments.nuclei.validation_images", lambda _: [])
+
+
+def test_uncertainty_as_table(run: Callable[..., Result], uncertainty: None) -> None:
+    out = run("benchmark", "uncertainty", "--data", "data").stdout
+    for text in ("bbbc039", "dsb2018", "7 of 100", "outside margin", "0.100", "0.500"):
+        assert text in out
+
+
+def test_uncertainty_as_json(run: Callable[..., Result], uncertainty: None) -> None:
+    told = json.loads(run("benchmark", "uncertainty", "--data", "data", "--json").stdout)
+    assert told["bbbc039"]["n_wrong"] == 7
+    assert list(told["dsb2018"]["areas"]) == list(SIGNS)

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 
 import napari_pea
-from napari_pea.cli.train import split
+from napari_pea.cli.train_files import split
 from napari_pea.cli.train_settings import SETTINGS, Setting
 from napari_pea.core.errors import InputError
 from napari_pea.io import write_labels
@@ -72,6 +72,7 @@ OTHER_VALUES: dict[str, list[object]] = {
     "schedule": ["constant"],
     "connectivity": [8],
     "crop": [64],
+    "cross_weight": [0.5],
 }
 
 

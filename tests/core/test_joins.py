@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_pea.core.affinity import embedding_affinities, label_affinities
@@ -79,6 +79,7 @@ strokes = st.builds(
 )
 
 
+@settings(max_examples=60)
 @given(drawn=st.lists(strokes, min_size=1, max_size=4), seed=st.integers(0, 99))
 def test_strokes_hold_whatever_they_are(drawn: list[Stroke], seed: int) -> None:
     corrections = Corrections()
@@ -103,6 +104,7 @@ def test_strokes_hold_whatever_they_are(drawn: list[Stroke], seed: int) -> None:
     assert np.unique(joined.labels).tolist() == list(range(not mask.all() and 0, labels.max() + 1))
 
 
+@settings(max_examples=60)
 @given(seed=st.integers(0, 500))
 def test_uniting_is_partitioning_with_all_pixels_linked(seed: int) -> None:
     """The touched objects alone change: the result is that of a whole new partition."""

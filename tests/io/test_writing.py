@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from napari_pea.core.errors import InputError
-from napari_pea.io import read_image, read_labels, write_labels, write_table
+from napari_pea.io import read_about, read_image, read_labels, write_labels, write_table
 
 LABELS = np.random.default_rng(0).integers(0, 60000, (100, 120))
 
@@ -145,3 +145,16 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(InputError, match="could not be saved"):
         write_labels(tmp_path / "taken" / "labels.tif", LABELS)
+
+
+def test_labels_can_say_how_they_were_made(tmp_path: Path) -> None:
+    labels = np.arange(12, dtype=np.uint32).reshape(3, 4)
+    about = {"settings": {"ranges": [1, 3]}, "image": "Zellen & <Kerne> µ"}
+    write_labels(tmp_path / "with.tif", labels, about=about)
+    assert read_about(tmp_path / "with.tif") == about
+    np.testing.assert_array_equal(read_labels(tmp_path / "with.tif"), labels)
+    write_labels(tmp_path / "without.tif", labels)
+    assert read_about(tmp_path / "without.tif") is None
+    (tmp_path / "text.tif").write_text("nothing")
+    with pytest.raises(InputError, match=r"text\.tif could not be read"):
+        read_about(tmp_path / "text.tif")

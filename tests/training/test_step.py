@@ -11,7 +11,7 @@ from napari_pea.training.objectives import correlation_loss, foreground_loss, un
 from napari_pea.training.settings import ObjectiveSettings
 from napari_pea.training.step import batch_losses
 
-SETTINGS = ObjectiveSettings(ranges=(1, 3, 5, 9))
+SETTINGS = ObjectiveSettings(ranges=(1, 3, 5, 9), cross_weight=1.0)
 TRANSFORM = CrossTransform((-1,), True, 1.04, 0.03, ((3, 4), (20, 20)), 6)
 STILL = CrossTransform((), False, 1.0, 0.0, (), 0)
 

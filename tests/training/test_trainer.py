@@ -26,7 +26,7 @@ SETTINGS = TrainingSettings(
     learning_rate=5e-3,
     validate_every=3,
     checkpoint_every=2,
-    objective=ObjectiveSettings(ranges=(1, 3, 5)),
+    objective=ObjectiveSettings(ranges=(1, 3, 5), cross_weight=1.0),
 )
 
 
@@ -71,10 +71,14 @@ def test_a_short_training_run_reduces_the_validation_loss(make_trainer) -> None:
     "changes",
     [
         {"optimizer": "paper", "schedule": "constant"},
-        {"objective": ObjectiveSettings(cross_weight=0, pyramid_weight=0)},
-        {"objective": ObjectiveSettings(detach_cross=False, balance_classes=False)},
+        {"objective": ObjectiveSettings(pyramid_weight=0)},
+        {"objective": ObjectiveSettings(cross_weight=1, detach_cross=False, balance_classes=False)},
         {"objective": ObjectiveSettings(connectivity=8)},
-        {"objective": ObjectiveSettings(symmetric_cross=True, balance_foreground=True)},
+        {
+            "objective": ObjectiveSettings(
+                cross_weight=1, symmetric_cross=True, balance_foreground=True
+            )
+        },
         {"ema_decay": 0.0},
         {"iterations": 9},
         {"iterations": 1, "batch_size": 1},

@@ -168,24 +168,25 @@ class Sluice:
         self.entered.clear()
         self.settings.clear()
 
-    def __call__(self, segmenter: Any, settings: Any, constraints: Any, cancel: Any) -> Any:
-        self.settings.append(settings)
+    def __call__(self, segmenter: Any, settings: Any, constraints: Any, **options: Any) -> Any:
+        if not self.settings or self.settings[-1] is not settings:
+            self.settings.append(settings)
         self.threads.add(current_thread())
         self.entered.set()
         while not self.open.wait(0.002):
-            cancel.check()
-        return self._segment(segmenter, settings, constraints, cancel=cancel)
+            options["cancel"].check()
+        return self._segment(segmenter, settings, constraints, **options)
 
 
 @pytest.fixture
 def sluice(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sluice]:
     """Segmentations that last until the test says so."""
-    sluice = Sluice(Segmenter.segment)
+    sluice = Sluice(Segmenter.labels)
     monkeypatch.setattr(
         Segmenter,
-        "segment",
-        lambda self, settings, constraints=None, *, cancel=None: sluice(
-            self, settings, constraints, cancel
+        "labels",
+        lambda self, settings, constraints=None, **options: sluice(
+            self, settings, constraints, **options
         ),
     )
     yield sluice

@@ -61,28 +61,24 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str, Any, int]] = {
 }
 
 
-@pytest.mark.parametrize("name", CHANGES)
-def test_every_control_acts_at_once_without_the_network(
-    hand: Any, bands: list[Any], name: str
-) -> None:
-    change, setting, value, n_objects = CHANGES[name]
+def test_every_control_acts_at_once_without_the_network(hand: Any, bands: list[Any]) -> None:
     labels = labels_of(hand)
     names = hand.names
-    change(hand)
-    assert not hand.dock.live.idle
-    hand.wait()
-    assert labels_of(hand) is labels
-    assert hand.names == names
-    assert len(bands) == 1
-    told = SegmentationSettings(**labels.metadata["napari_pea"]["settings"])
-    assert getattr(told, setting) == value
-    assert len(np.unique(labels.data)) - 1 == n_objects
-    assert len(labels.features) == n_objects
-
-    hand.find("reset_button").click()
-    hand.wait()
-    assert labels.data.max() == 4
-    assert hand.dock._state.live.settings == SegmentationSettings()
+    for change, setting, value, n_objects in CHANGES.values():
+        change(hand)
+        assert not hand.dock.live.idle
+        hand.wait()
+        assert labels_of(hand) is labels
+        assert hand.names == names
+        assert len(bands) == 1
+        told = SegmentationSettings(**labels.metadata["napari_pea"]["settings"])
+        assert getattr(told, setting) == value
+        assert len(np.unique(labels.data)) - 1 == n_objects
+        assert len(labels.features) == n_objects
+        hand.find("reset_button").click()
+        hand.wait()
+        assert labels.data.max() == 4
+        assert hand.dock._state.live.settings == SegmentationSettings()
 
 
 def test_a_list_of_ranges_can_be_typed(hand: Any, qtbot: Any) -> None:

@@ -18,6 +18,7 @@ from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QFileDialog
 from tifffile import imread, imwrite
 from typer.testing import CliRunner
 
@@ -127,6 +128,32 @@ def test_a_result_gives_its_settings_back(hand: Any) -> None:
     hand.viewer.layers.selection.active = hand.viewer.layers["tiles"]
     hand.click("restore_button")
     assert hand.status == "Select a result in the layer list first."
+
+
+def test_a_saved_result_gives_its_settings_back(
+    hand: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    hand.viewer.layers["tiles"].scale = (2, 3)
+    hand.find("min_size_spin").setValue(33)
+    hand.wait()
+    labels = hand.viewer.layers["tiles labels"]
+    data, told = labels.data.copy(), dict(labels.metadata["napari_pea"])
+    hand.click("save_button")
+    assert "Saved" in hand.status
+    hand.find("reset_button").click()
+    hand.wait()
+    (opened,) = hand.viewer.open(tmp_path / "mine.pea.tif", plugin="napari-pea")
+    np.testing.assert_array_equal(opened.data, data)
+    np.testing.assert_allclose(opened.scale, (2, 3))
+    assert opened.metadata["napari_pea"] == told
+    assert hand.find("min_size_spin").value() == 33
+    hand.wait()
+
+    hand.viewer.layers.clear()
+    hand.click("save_button")
+    assert "There is no result yet" in hand.status
 
 
 def test_copying_needs_a_result(open_dock: OpenDock, tiles_image: np.ndarray) -> None:

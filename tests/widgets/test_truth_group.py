@@ -29,6 +29,7 @@ def hand(open_dock: Callable[..., Any], bands: list[Any], tiles_image: np.ndarra
     hand = open_dock()
     hand.viewer.add_image(tiles_image, name="tiles", scale=(2, 2))
     hand.segment()
+    hand.find("truth_fold").expand(animate=False)
     return hand
 
 
@@ -38,32 +39,21 @@ def choose(hand: Any, name: str) -> None:
     hand.wait()
 
 
-def test_scores_are_shown(hand: Any, truth: np.ndarray) -> None:
-    hand.viewer.add_labels(truth, name="by hand")
-    choose(hand, "by hand")
-    said = hand.find("truth_label").text()
-    # Two of four objects match, and two of four true ones; 144 + 144 + 40 of 720 pixels and
-    # the square that nobody took.
-    assert "AP50 0.333" in said
-    assert "PQ 0.500" in said
-    assert f"AJI {328 / (288 + 144 + 40 + 216 + 144):.3f}" in said
-    assert "4 objects, 4 true" in said
-
-
-def test_scores_follow_the_controls(hand: Any, truth: np.ndarray) -> None:
-    hand.viewer.add_labels(truth, name="by hand")
-    choose(hand, "by hand")
-    hand.find("min_size_spin").setValue(41)
-    hand.wait()
-    assert "3 objects, 4 true" in hand.find("truth_label").text()
-
-
-def test_scores_follow_paint_on_the_truth(hand: Any, truth: np.ndarray, qtbot: Any) -> None:
+def test_scores_follow_the_controls_and_the_paint(hand: Any, truth: np.ndarray, qtbot: Any) -> None:
     layer = hand.viewer.add_labels(truth, name="by hand")
     choose(hand, "by hand")
-    layer.data_setitem(np.nonzero(truth == 11), 0)
     label = hand.find("truth_label")
-    qtbot.waitUntil(lambda: "4 objects, 3 true" in label.text(), timeout=20_000)
+    # Two of four objects match, and two of four true ones; the first true object takes one
+    # of the two squares in it, and nobody takes the other.
+    assert "AP50 0.333" in label.text()
+    assert "PQ 0.500" in label.text()
+    assert f"AJI {328 / (288 + 144 + 40 + 216 + 144):.3f}" in label.text()
+    assert "4 objects, 4 true" in label.text()
+    hand.find("min_size_spin").setValue(41)
+    hand.wait()
+    assert "3 objects, 4 true" in label.text()
+    layer.data_setitem(np.nonzero(truth == 11), 0)
+    qtbot.waitUntil(lambda: "3 objects, 3 true" in label.text(), timeout=20_000)
     hand.wait()
 
 
@@ -86,11 +76,6 @@ def test_errors_are_highlighted(hand: Any, truth: np.ndarray) -> None:
     assert "tiles errors" not in hand.names
 
 
-def test_labels_of_the_dock_are_no_truth(hand: Any) -> None:
-    combo = hand.find("truth_combo")
-    assert [combo.itemText(n) for n in range(combo.count())] == ["none"]
-
-
 def test_a_removed_truth_is_forgotten(hand: Any, truth: np.ndarray) -> None:
     layer = hand.viewer.add_labels(truth, name="by hand")
     choose(hand, "by hand")
@@ -104,16 +89,16 @@ def test_a_removed_truth_is_forgotten(hand: Any, truth: np.ndarray) -> None:
     assert "tiles errors" not in hand.names
 
 
-def test_a_truth_of_another_image_is_refused_in_words(hand: Any, truth: np.ndarray) -> None:
+def test_what_cannot_be_compared_is_said(hand: Any, truth: np.ndarray) -> None:
+    combo, label = hand.find("truth_combo"), hand.find("truth_label")
+    # Labels of the dock itself are no truth.
+    assert [combo.itemText(n) for n in range(combo.count())] == ["none"]
     hand.viewer.add_labels(truth[:-1], name="cropped")
     choose(hand, "cropped")
-    assert "'cropped' has shape (39, 56), but the image (40, 56)" in hand.find("truth_label").text()
-
-
-def test_no_true_objects(hand: Any, truth: np.ndarray) -> None:
+    assert "'cropped' has shape (39, 56), but the image (40, 56)" in label.text()
     hand.viewer.add_labels(np.zeros_like(truth), name="empty")
     choose(hand, "empty")
-    assert "nothing to compare with" in hand.find("truth_label").text()
+    assert "nothing to compare with" in label.text()
 
 
 def test_the_plane_of_a_truth() -> None:

@@ -143,6 +143,35 @@ def live(
             typer.echo(line)
 
 
+@app.command()
+def sparse(
+    data: Annotated[Path, typer.Option(help="Folder that holds the folder usiigaci.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the runs and their table.")
+    ],
+    minutes: Annotated[float, typer.Option(help="Time for the training of each arm.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Decides what is painted, and every draw.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "cpu",
+) -> None:
+    """Train on 10 to 300 painted cells, from `nuclei` and from nothing, and score the models.
+
+    Started again on the same folder the benchmark goes on where it stopped.
+    """
+    from napari_pea.experiments.benchmark_sparse import MARKDOWN_NAME, measure_sparse
+
+    with cancel_on_interrupt() as cancel, progress_bar("Training") as progress:
+        measure_sparse(
+            data,
+            output,
+            minutes=minutes,
+            seed=seed,
+            device=device,
+            progress=progress,
+            cancel=cancel,
+        )
+    typer.echo((output / MARKDOWN_NAME).read_text())
+
+
 def _spread(times: dict[str, float]) -> str:
     return f"{1000 * times['median']:.0f} / {1000 * times['p95']:.0f} ms"
 

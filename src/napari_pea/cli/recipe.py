@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from napari_pea.cli.console import cancel_on_interrupt, given, progress_bar
+
+if TYPE_CHECKING:
+    from napari_pea.experiments.tuning import Trial
 
 app = typer.Typer(help="Make a shipped model again.", no_args_is_help=True)
 
@@ -29,10 +32,27 @@ def nuclei(
             path = train_nuclei(data, output, device=device, progress=progress, cancel=cancel)
         with progress_bar("Choosing settings") as progress:
             trial = tune_nuclei(data, output, device=device, progress=progress, cancel=cancel)
-    typer.echo(f"{path}: {trial.settings.as_dict()}")
-    for group, summary in trial.scores.items():
-        figures = ", ".join(f"{name} {value:.4f}" for name, value in summary.items())
-        typer.echo(f"{group}: {figures}")
+    _report(path, trial)
+
+
+@app.command("cells")
+def cells(
+    data: Annotated[Path, typer.Option(help="Folder that holds the folder usiigaci.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+) -> None:
+    """Train the model `cells`, choose its settings and score it on validation data.
+
+    Started again on the same folder it goes on where it stopped.
+    """
+    from napari_pea.experiments.cells import train_cells, tune_cells
+
+    with cancel_on_interrupt() as cancel:
+        with progress_bar("Training") as progress:
+            path = train_cells(data, output, device=device, progress=progress, cancel=cancel)
+        with progress_bar("Choosing settings") as progress:
+            trial = tune_cells(data, output, device=device, progress=progress, cancel=cancel)
+    _report(path, trial)
 
 
 @app.command("ablation")
@@ -65,3 +85,11 @@ def ablation(
             **given(iterations=iterations, batch_size=batch_size, crop=crop),
         )
     typer.echo((output / MARKDOWN_NAME).read_text())
+
+
+def _report(path: Path, trial: Trial) -> None:
+    """Say which settings were chosen and what they score."""
+    typer.echo(f"{path}: {trial.settings.as_dict()}")
+    for group, summary in trial.scores.items():
+        figures = ", ".join(f"{name} {value:.4f}" for name, value in summary.items())
+        typer.echo(f"{group}: {figures}")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
@@ -19,35 +17,15 @@ from napari_pea.cli.console import (
     progress_bar,
     whole_numbers,
 )
-from napari_pea.cli.train_settings import METHOD, with_settings
+from napari_pea.cli.train_files import Pairs, Reading, find_pairs, masks, pictures, read, split
+from napari_pea.cli.train_settings import METHOD, PAINT, with_settings
 from napari_pea.core.errors import Cancelled, InputError
-from napari_pea.core.progress import CancelToken, Progress
+from napari_pea.core.progress import CancelToken
 
 if TYPE_CHECKING:
     from napari_pea.models.metadata import ModelMetadata
-    from napari_pea.training.session import LabelledImage
+    from napari_pea.training.annotation import Zero
     from napari_pea.training.settings import TrainingSettings
-
-Pairs = list[tuple[Path, Path]]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How images and labels are read.
-
-    Attributes
-    ----------
-    smallest : int
-        Labelled objects with fewer pixels become background.
-    channel : int, optional
-        Use this channel only.
-    colours : bool
-        Whether the colours of colour images are kept.
-    """
-
-    smallest: int = 0
-    channel: int | None = None
-    colours: bool = False
 
 
 @with_settings
@@ -68,10 +46,62 @@ def train(
         typer.Option(help="Text file with the held-out images that the best version is chosen by."),
     ] = None,
     hold_out: Annotated[
-        float, typer.Option(help="Share of the images to hold out if there are no lists.")
+        float,
+        typer.Option(
+            help="Share of the images, with --sparse of the objects, to hold out if there are "
+            "no lists."
+        ),
     ] = 0.15,
     start: Annotated[
         str | None, typer.Option(help="Model to go on from; by default training starts anew.")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="quick, standard or long; with --sparse standard unless you say."),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep what the model of --start knows.")
+    ] = False,
+    keep_images: Annotated[
+        Path | None,
+        typer.Option(help="Folder of images of the old kind, without labels, for --keep."),
+    ] = None,
+    sparse: Annotated[
+        bool, typer.Option("--sparse", help="Only some objects are painted.", rich_help_panel=PAINT)
+    ] = False,
+    zero: Annotated[
+        str | None,
+        typer.Option(
+            help="What label 0 means: background, not-annotated, or auto, which is background "
+            "where half of the pixels are painted.  [default: background; with --sparse auto]",
+            rich_help_panel=PAINT,
+        ),
+    ] = None,
+    background: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of masks of painted background, for any of the images.",
+            rich_help_panel=PAINT,
+        ),
+    ] = None,
+    region: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of masks of what was looked at, for any of the images.",
+            rich_help_panel=PAINT,
+        ),
+    ] = None,
+    partial_objects: Annotated[
+        bool,
+        typer.Option(
+            "--partial-objects",
+            help="Objects may be painted in part only: nothing is concluded from where they end.",
+            rich_help_panel=PAINT,
+        ),
+    ] = False,
+    image_scale: Annotated[
+        float | None,
+        typer.Option(help="Resize images by this factor; by default as the model of --start does."),
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the new model.")] = "my-model",
     smallest: Annotated[
@@ -109,8 +139,10 @@ def train(
     Ctrl-C saves a checkpoint; the same command with --resume goes on from there.
     """
     from napari_pea.core.device import Precision
-    from napari_pea.training.session import default_settings
+    from napari_pea.training.annotation import Zero
+    from napari_pea.training.presets import chosen_settings
 
+    one_of(zero, get_args(Zero), "--zero")
     one_of(precision, get_args(Precision), "--precision")
     one_of(channels, ["all"], "--channels")
     if channel is not None and channels is not None:
@@ -120,15 +152,30 @@ def train(
         align_corners=align_corners,
         full_resolution_skip=full_resolution_skip,
     )
-    model = _model(name, start, network)
-    settings = default_settings(start).updated(**changes)
-    shown, held_out = split(find_pairs(images, labels), training, validation, hold_out)
+    model = _model(name, start, network, image_scale)
+    keep = keep or keep_images is not None
+    settings = chosen_settings(start, sparse=sparse, preset=preset, keep=keep).updated(**changes)
+    pairs = find_pairs(images, labels)
+    if sparse:
+        settings = settings.updated(hold_out=hold_out)
+        hold_out = 0.0
+    shown, held_out = split(pairs, training, validation, hold_out)
+    known = [path for path, _ in pairs]
+    reading = Reading(
+        smallest,
+        channel,
+        colours=channels == "all",
+        zero=cast("Zero", zero or ("auto" if sparse else "background")),
+        background=masks(background, known),
+        region=masks(region, known),
+        whole_objects=not partial_objects,
+    )
     started = time.perf_counter()
     with cancel_on_interrupt() as cancel:
         path = _run(
             shown,
             held_out,
-            Reading(smallest, channel, colours=channels == "all"),
+            reading,
             model,
             settings,
             output,
@@ -137,6 +184,8 @@ def train(
             resume=resume,
             device=device,
             precision=precision,
+            keep=pictures(keep_images),
+            notify=lambda notice: typer.echo(f"Note: {notice.text}", err=True),
         )
     from napari_pea.models.package import read_metadata
 
@@ -150,74 +199,11 @@ def train(
         typer.echo(f"{group}: {', '.join(f'{key} {value:.4f}' for key, value in values.items())}")
 
 
-def find_pairs(images: Path, labels: Path) -> Pairs:
-    """Return each image with its labels.
-
-    Raises
-    ------
-    InputError
-        If a folder is missing or an image has no labels.
-    """
-    from napari_pea.io import file_pairs, image_files
-
-    return file_pairs(image_files(images), image_files(labels))
-
-
-def split(
-    pairs: Pairs, training: Path | None, validation: Path | None, hold_out: float
-) -> tuple[Pairs, Pairs]:
-    """Return what to train on and what to hold out.
-
-    Parameters
-    ----------
-    pairs : list of (Path, Path)
-        Everything there is.
-    training, validation : Path or None
-        Text files with one file name a line. With one list only, the images of the other
-        part are those that it does not name, or none if it names those to train on.
-    hold_out : float
-        Share to hold out, evenly spread, if there are no lists.
-
-    Raises
-    ------
-    InputError
-        If a list names an image that is not there, or both name the same.
-    """
-    if not 0 <= hold_out < 1:
-        raise InputError(f"--hold-out lies between 0 and 1, not {hold_out}.")
-    if training is None and validation is None:
-        count = round(len(pairs) * hold_out)
-        chosen = {int((index + 0.5) * len(pairs) / count) for index in range(count)}
-        held_out = [pair for index, pair in enumerate(pairs) if index in chosen]
-        return [pair for pair in pairs if pair not in held_out], held_out
-    held_out = [] if validation is None else _listed(validation, pairs)
-    if training is None:
-        return [pair for pair in pairs if pair not in held_out], held_out
-    shown = _listed(training, pairs)
-    both = [pair[0].name for pair in shown if pair in held_out]
-    if both:
-        raise InputError(f"{both[0]} stands in both lists: images to train on cannot be held out.")
-    return shown, held_out
-
-
-def _listed(path: Path, pairs: Pairs) -> Pairs:
-    """Return the pairs that a list names, by file name with or without suffix."""
-    try:
-        names = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The list {path} cannot be read.") from error
-    known = {key: pair for pair in pairs for key in (pair[0].stem, pair[0].name)}
-    wanted = [name.strip() for name in names if name.strip()]
-    missing = [name for name in wanted if name not in known]
-    if missing:
-        raise InputError(f"The list {path} names {missing[0]}, which is not among the images.")
-    if not wanted:
-        raise InputError(f"The list {path} is empty: write one file name a line.")
-    return [known[name] for name in dict.fromkeys(wanted)]
-
-
-def _model(name: str, start: str | None, network: dict[str, Any]) -> ModelMetadata:
+def _model(
+    name: str, start: str | None, network: dict[str, Any], image_scale: float | None
+) -> ModelMetadata:
     """Return what is said about the new model before it is trained."""
+    from napari_pea.core.scaling import check_scale
     from napari_pea.models.metadata import ModelMetadata
 
     if start is not None and network:
@@ -226,7 +212,8 @@ def _model(name: str, start: str | None, network: dict[str, Any]) -> ModelMetada
     widths = network.get("widths")
     if widths is not None and (len(widths) != 5 or min(widths) < 1):
         raise InputError(f"--widths are five numbers of at least 1, not {widths}.")
-    return ModelMetadata(name=name, architecture="resunet2d", arguments=network)
+    scale = {} if image_scale is None else {"scale": check_scale(image_scale)}
+    return ModelMetadata(name=name, architecture="resunet2d", arguments=network, **scale)
 
 
 def _run(
@@ -246,7 +233,7 @@ def _run(
 
     try:
         with progress_bar("Reading") as progress:
-            data = _read(shown + held_out, reading, progress, cancel)
+            data = read(shown + held_out, reading, progress, cancel)
         with progress_bar("Training") as progress:
             return train_model(
                 data[: len(shown)],
@@ -268,31 +255,3 @@ def _run(
         else:
             typer.echo("Stopped before the training began.", err=True)
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _read(
-    pairs: Sequence[tuple[Path, Path]],
-    reading: Reading,
-    progress: Progress,
-    cancel: CancelToken,
-) -> list[LabelledImage]:
-    """Read images and labels."""
-    from napari_pea.core.refine import remove_small
-    from napari_pea.io import read_image, read_labels
-    from napari_pea.training.session import LabelledImage
-
-    items = []
-    for done, (path, labels_path) in enumerate(pairs, start=1):
-        cancel.check()
-        image = read_image(path).squeezed()
-        array, axis = image.array, image.channel_axis
-        has_colours = array.ndim == 3 and array.shape[-1] in (3, 4) and axis in (None, 2)
-        if has_colours and reading.channel is None:
-            # Without an axis colours become grey; how transparent they are never matters.
-            array, axis = array[..., :3], -1 if reading.colours else None
-        labels = remove_small(read_labels(labels_path), reading.smallest)
-        items.append(
-            LabelledImage(array, labels, path.name, channel=reading.channel, channel_axis=axis)
-        )
-        progress(done, len(pairs))
-    return items

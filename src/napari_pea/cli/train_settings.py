@@ -15,7 +15,7 @@ from napari_pea.cli.console import given, whole_numbers
 from napari_pea.training.settings import TrainingSettings
 
 #: Options that most users leave alone are listed under these headings.
-METHOD, AUGMENTATION = "Method", "Augmentation"
+PAINT, METHOD, AUGMENTATION = "Painted objects", "Method", "Augmentation"
 
 _DEFAULTS = TrainingSettings()
 _DEFAULT_VALUES = vars(_DEFAULTS) | vars(_DEFAULTS.objective) | vars(_DEFAULTS.augmentation)
@@ -76,10 +76,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("learning_rate", float, "The highest one."),
     Setting("validate_every", int, "In iterations."),
     Setting("checkpoint_every", int, "In iterations."),
+    Setting("frozen_stages", int, "Stages of the encoder that keep their weights, at most 5."),
     Setting("seed", int, "Decides every random draw."),
+    Setting("distant_pairs", int, "Random pairs of pixels drawn in each crop.", PAINT),
+    Setting("distant_weight", float, "Weight of those in different objects.", PAINT),
     Setting("connectivity", int, "4, or 8 for diagonal pairs too.", METHOD),
     Setting("self_weight", float, "Weight of the self-correlation term.", METHOD),
-    Setting("cross_weight", float, "Weight of the cross-correlation term; 0 is faster.", METHOD),
+    Setting("cross_weight", float, "Weight of the cross-correlation term; slower.", METHOD),
     Setting("detach_cross", bool, "Keep gradients out of the changed copy of the image.", METHOD),
     Setting(
         "symmetric_cross", bool, "Correlate in both directions, not from the image only.", METHOD

@@ -33,6 +33,7 @@ def certainty(table: pd.DataFrame) -> NDArray[np.float64] | None:
     array of float, shape (n_objects,), or None
         From 0 to 1; None if the table has neither column.
     """
+    margin: NDArray[np.float64]
     if "margin" in table:
         margin = np.clip(np.nan_to_num(table["margin"].to_numpy(dtype=float), nan=1.0), 0, 1)
         if "foreground" not in table:

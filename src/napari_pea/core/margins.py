@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_pea.core.affinity import pixel_major
 from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
 from napari_pea.core.margins_kernel import attractive_pairs, merge_forest, repulsive_pairs
@@ -194,6 +195,12 @@ def affinity_margins(
     )
 
 
+def warm_up() -> None:
+    """Compile what margins need, so that nobody waits for it later; slow the first time."""
+    vectors = np.full((16, 2, 3), 0.25, dtype=np.float32)
+    embedding_margins(np.ones((2, 3), dtype=np.uint32), vectors, Neighborhood((1, 2)))
+
+
 def _margins(
     labels: NDArray[Any],
     source: NDArray[Any],
@@ -217,15 +224,20 @@ def _margins(
     lead = (1,) * (3 - len(shape))
     given = constraints or Constraints.none()
     owner = np.ascontiguousarray(labels, dtype=np.int32).reshape(*lead, *shape)
-    values = np.ascontiguousarray(source, dtype=np.float32)
-    values = values.reshape(len(values), *lead, *shape)
+    nothing = np.zeros(0, dtype=np.float32)
+    if is_embedding:
+        rows = np.moveaxis(pixel_major(source), 0, -1).reshape(-1)
+        values = (nothing, rows, np.uint64(len(source)))
+    else:
+        stack = np.ascontiguousarray(source, dtype=np.float32).reshape(-1)
+        values = (stack, nothing, np.uint64(0))
     steps = np.concatenate((np.zeros((len(steps), len(lead)), dtype=np.int64), steps), axis=1)
     stride = np.array((*lead, *every), dtype=np.int64)
 
     flat = owner.reshape(-1)
     n_ids = int(flat.max(initial=0)) + 1
     found = [
-        attractive_pairs(owner, values, is_embedding, channel, steps[channel], np.float32(bias))
+        attractive_pairs(owner, *values, channel, steps[channel], np.float32(bias))
         for channel in range(n_attractive)
     ] or [(np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64))]
     check_cancel(cancel)
@@ -247,8 +259,7 @@ def _margins(
     for channel in reversed(range(n_attractive, len(steps))):
         repulsive_pairs(
             owner,
-            values,
-            is_embedding,
+            *values,
             channel,
             steps[channel],
             stride,
@@ -263,7 +274,7 @@ def _margins(
     inside[np.isinf(inside)] = np.nan
     known = np.isfinite(repulsion) & ~_are_cut(pairs, flat, given.cannot_link, n_ids)
     gaps = (repulsion - attraction)[known]
-    if is_embedding:  # the partition may have added up its cosines in another order
+    if is_embedding:  # another backend may have added up its cosines in another order
         inside, gaps = np.maximum(inside, 0), np.maximum(gaps, 0)
     return Margins(inside, pairs[known], gaps)
 

@@ -10,35 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_pea.core.kernels import compiled
+from napari_pea.core.kernels import compiled, inlined
+from napari_pea.core.mutex.priorities import cosine
 
 
-@compiled
-def _affinity_row(
-    values: NDArray[Any],
-    is_embedding: bool,
-    channel: int,
-    z: int,
-    y: int,
-    start: int,
-    stop: int,
-    every: int,
-    step: NDArray[Any],
-    row: NDArray[Any],
-) -> None:
-    """Write the affinities of a row of pixels; the cosine is that of `embedding_affinities`."""
-    dz, dy, dx = step[0], step[1], step[2]
-    if not is_embedding:
-        for x in range(start, stop, every):
-            row[x] = values[channel, z, y, x]
-        return
-    for x in range(start, stop, every):
-        row[x] = 0
-    for d in range(values.shape[0]):
-        for x in range(start, stop, every):
-            row[x] += values[d, z, y, x] * values[d, z + dz, y + dy, x + dx]
-    for x in range(start, stop, every):
-        row[x] = min(max(row[x], np.float32(0)), np.float32(1))
+@inlined
+def _affinity(
+    affinities: NDArray[Any],
+    vectors: NDArray[Any],
+    depth: np.uint64,
+    value: int,
+    pixel: int,
+    partner: int,
+) -> np.float32:
+    """Return the affinity of a pair: from the vectors if they have a length."""
+    if depth:
+        affinity = cosine(vectors, depth, np.uint64(pixel), np.uint64(partner))
+    else:
+        affinity = affinities[value]
+    return affinity
 
 
 @compiled
@@ -50,17 +40,18 @@ def _bounds(size: int, step: int) -> tuple[int, int]:
 @compiled
 def attractive_pairs(
     owner: NDArray[Any],
-    values: NDArray[Any],
-    is_embedding: bool,
+    affinities: NDArray[Any],
+    vectors: NDArray[Any],
+    depth: np.uint64,
     channel: int,
     step: NDArray[Any],
     bias: np.float32,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return priority and flat indices of the pairs with both ends in objects."""
-    depth, height, width = owner.shape
+    sections, height, width = owner.shape
     dz, dy, dx = step[0], step[1], step[2]
     away = (dz * height + dy) * width + dx
-    z0, z1 = _bounds(depth, dz)
+    z0, z1 = _bounds(sections, dz)
     y0, y1 = _bounds(height, dy)
     x0, x1 = _bounds(width, dx)
     n = 0
@@ -70,15 +61,16 @@ def attractive_pairs(
                 n += owner[z, y, x] > 0 and owner[z + dz, y + dy, x + dx] > 0
     priority = np.empty(n, np.float32)
     first = np.empty(n, np.int64)
-    row = np.empty(width, np.float32)
     n = 0
     for z in range(z0, z1):
         for y in range(y0, y1):
-            _affinity_row(values, is_embedding, channel, z, y, x0, x1, 1, step, row)
             for x in range(x0, x1):
                 if owner[z, y, x] > 0 and owner[z + dz, y + dy, x + dx] > 0:
-                    priority[n] = row[x] + bias
-                    first[n] = (z * height + y) * width + x
+                    p = (z * height + y) * width + x
+                    value = channel * owner.size + p
+                    affinity = _affinity(affinities, vectors, depth, value, p, p + away)
+                    priority[n] = affinity + bias
+                    first[n] = p
                     n += 1
     return priority, first, first + away
 
@@ -154,14 +146,16 @@ def _merge_of(
         p = parent[p]
         if p == last:
             break
-    return weight[last]
+    priority: np.float32 = weight[last]
+    return priority
 
 
 @compiled
 def repulsive_pairs(
     owner: NDArray[Any],
-    values: NDArray[Any],
-    is_embedding: bool,
+    affinities: NDArray[Any],
+    vectors: NDArray[Any],
+    depth: np.uint64,
     channel: int,
     step: NDArray[Any],
     stride: NDArray[Any],
@@ -178,34 +172,38 @@ def repulsive_pairs(
 
     The neighbours of object a with a larger id are ``partners[starts[a] : starts[a + 1]]``.
     """
-    depth, height, width = owner.shape
+    sections, height, width = owner.shape
     dz, dy, dx = step[0], step[1], step[2]
     away = (dz * height + dy) * width + dx
-    z0, z1 = _bounds(depth, dz)
+    z0, z1 = _bounds(sections, dz)
     y0, y1 = _bounds(height, dy)
     x0, x1 = _bounds(width, dx)
     z0 += -z0 % stride[0]
     y0 += -y0 % stride[1]
     x0 += -x0 % stride[2]
-    row = np.empty(width, np.float32)
     for z in range(z0, z1, stride[0]):
         for y in range(y0, y1, stride[1]):
-            _affinity_row(values, is_embedding, channel, z, y, x0, x1, stride[2], step, row)
             for x in range(x0, x1, stride[2]):
                 a, b = owner[z, y, x], owner[z + dz, y + dy, x + dx]
-                if a == 0 or b == 0:
+                # Margins are never below 0.
+                if a == 0 or b == 0 or (a == b and inside[a] <= 0):
                     continue
-                strength = np.float32(1) - row[x]
-                if a == b:
-                    # Margins are never below 0, and priorities never below the weakest.
-                    if inside[a] <= 0 or weakest[a] - strength >= inside[a]:
+                place = -1
+                if a != b:
+                    low, high = min(a, b), max(a, b)
+                    for n in range(starts[low], starts[low + 1]):
+                        if partners[n] == high:
+                            place = n
+                            break
+                    if place < 0:
                         continue
-                    p = (z * height + y) * width + x
+                p = (z * height + y) * width + x
+                value = channel * owner.size + p
+                affinity = _affinity(affinities, vectors, depth, value, p, p + away)
+                strength = np.float32(1) - affinity
+                if a != b:
+                    repulsion[place] = max(repulsion[place], strength)
+                # No priority inside the object is below the weakest.
+                elif weakest[a] - strength < inside[a]:
                     w = _merge_of(parent, time, weight, p, p + away)
                     inside[a] = min(inside[a], w - strength)
-                    continue
-                low, high = min(a, b), max(a, b)
-                for n in range(starts[low], starts[low + 1]):
-                    if partners[n] == high:
-                        repulsion[n] = max(repulsion[n], strength)
-                        break

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_pea.core.affinity import unit_vectors
 from napari_pea.core.errors import InputError
 from napari_pea.core.labels import Integer
 from napari_pea.core.predict import Embedding
@@ -56,12 +55,7 @@ def scaled_labels(labels: NDArray[Integer], scale: float) -> NDArray[Integer]:
     """Return labels resized by `scale`: each pixel takes the id at its middle."""
     if scale == 1:
         return labels
-    # Not the order-0 resize of scikit-image, which goes through floating point.
-    where = [
-        np.minimum((np.arange(new) + 0.5) * old / new, old - 1).astype(np.intp)
-        for old, new in zip(labels.shape, scaled_shape(labels.shape, scale), strict=True)
-    ]
-    return labels[np.ix_(*where)]
+    return labels[_nearest(labels.shape, scaled_shape(labels.shape, scale))]
 
 
 def unscaled_embedding(embedding: Embedding, shape: tuple[int, ...]) -> Embedding:
@@ -77,13 +71,15 @@ def unscaled_embedding(embedding: Embedding, shape: tuple[int, ...]) -> Embeddin
     Returns
     -------
     Embedding
-        Interpolated linearly, with vectors of unit length again.
+        Vectors are repeated: between them there would be a slope from object to object, along
+        which neighbours are alike. The foreground is interpolated, so that outlines are smooth.
     """
     if embedding.shape == shape:
         return embedding
     foreground = embedding.foreground
+    index: tuple[Any, ...] = (slice(None), *_nearest(embedding.shape, shape))
     return Embedding(
-        unit_vectors(_resized(embedding.vectors, shape, smooth=False)),
+        embedding.vectors[index],
         None if foreground is None else _resized(foreground[None], shape, smooth=False)[0],
     )
 
@@ -112,6 +108,16 @@ def scaled_settings(settings: SegmentationSettings, scale: float) -> Segmentatio
         if isinstance(strides, int)
         else tuple(_scaled_stride(stride, scale) for stride in strides),
         min_size=round(settings.min_size * scale**2),
+    )
+
+
+def _nearest(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[NDArray[np.intp], ...]:
+    """Return which pixels of a shape those of another one lie in, as an index."""
+    return np.ix_(
+        *(
+            np.minimum((np.arange(after) + 0.5) * before / after, before - 1).astype(np.intp)
+            for before, after in zip(old, new, strict=True)
+        )
     )
 
 

@@ -137,7 +137,8 @@ class Segmenter:
         self._embedding: Embedding | None = None
         self._direct: NDArray[np.float32] | None = None
         self._raw: tuple[Hashable, Joined] | None = None
-        self._refined: tuple[Hashable, NDArray[np.uint32], pd.DataFrame] | None = None
+        self._refined: tuple[Hashable, NDArray[np.uint32]] | None = None
+        self._table: tuple[Hashable, pd.DataFrame] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -236,14 +237,57 @@ class Segmenter:
             If `cancel` was set.
         """
         used = (settings or self.model.recommended).updated(**changes)
-        neighborhood = used.neighborhood(self.model.ndim)
+        labels = self.labels(used, constraints, progress=progress, cancel=cancel)
+        key = None if self._refined is None else self._refined[0]
+        if self._table is None or self._table[0] != key:
+            embedding, neighborhood = self.embedding(), used.neighborhood(self.model.ndim)
+            # The table compares direct neighbours only.
+            direct = neighborhood.offsets[: neighborhood.n_attractive]
+            if self._direct is None:
+                self._direct = embedding_affinities(embedding.vectors, direct)
+            check_cancel(cancel)
+            table = region_table(labels, embedding.foreground, self._direct, direct)
+            self._table = key, table
+        pieces = labels if self._raw is None else self._raw[1].pieces
+        return Segmentation(labels, self._table[1], used, self.model.name, pieces)
+
+    def labels(
+        self,
+        settings: SegmentationSettings,
+        constraints: Constraints | None = None,
+        *,
+        progress: Progress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> NDArray[np.uint32]:
+        """Return the labels of `segment`, before the table is made.
+
+        Parameters
+        ----------
+        settings : SegmentationSettings
+            How to segment.
+        constraints, progress, cancel
+            See `segment`.
+
+        Returns
+        -------
+        array of uint32, shape (*spatial)
+            Object ids from 1; 0 is background.
+
+        Raises
+        ------
+        InputError
+            If the image, a setting or the constraints cannot be used.
+        Cancelled
+            If `cancel` was set.
+        """
+        neighborhood = settings.neighborhood(self.model.ndim)
         embedding = self.embedding(progress=progress, cancel=cancel)
         check_cancel(cancel)
         raw_key = (
             neighborhood,
-            used.strides_for(self.model.ndim),
-            used.foreground_threshold,
-            used.bias,
+            settings.strides_for(self.model.ndim),
+            settings.foreground_threshold,
+            settings.bias,
             _key_of(constraints),
         )
         if self._raw is None or self._raw[0] != raw_key:
@@ -251,7 +295,7 @@ class Segmenter:
                 lambda pairs: self.partition(
                     embedding.vectors,
                     neighborhood,
-                    used,
+                    settings,
                     embedding.foreground,
                     pairs,
                     cancel=cancel,
@@ -260,25 +304,18 @@ class Segmenter:
             )
             self._raw = raw_key, joined
         check_cancel(cancel)
-        refined_key = (raw_key, used.min_size, used.merge_fragments, used.fill_holes)
+        refined_key = (raw_key, settings.min_size, settings.merge_fragments, settings.fill_holes)
         if self._refined is None or self._refined[0] != refined_key:
             labels = refine(
                 self._raw[1].labels,
-                used,
+                settings,
                 vectors=embedding.vectors,
                 constraints=constraints,
                 cancel=cancel,
             )
-            check_cancel(cancel)
-            # The table compares direct neighbours only.
-            direct = neighborhood.offsets[: neighborhood.n_attractive]
-            if self._direct is None:
-                self._direct = embedding_affinities(embedding.vectors, direct)
-            check_cancel(cancel)
-            table = region_table(labels, embedding.foreground, self._direct, direct)
-            self._refined = refined_key, labels, table
-        _, labels, table = self._refined
-        return Segmentation(labels, table, used, self.model.name, self._raw[1].pieces)
+            self._refined = refined_key, labels
+        check_cancel(cancel)
+        return self._refined[1]
 
 
 def _key_of(constraints: Constraints | None) -> Hashable:

@@ -1,4 +1,4 @@
-"""Listed data sets of nuclei in the layout they are published or kept in."""
+"""Listed data sets of nuclei and cells in the layout they are published or kept in."""
 
 from __future__ import annotations
 
@@ -48,9 +48,27 @@ def bbbc039(folder: Path, split: str) -> list[Pair]:
     split : str
         "training", "validation" or "test".
     """
+    return _listed(folder, split, "BBBC039")
+
+
+def usiigaci(folder: Path, split: str) -> list[Pair]:
+    """Return the pairs of a split of the Usiigaci phase-contrast cells.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds `images/`, `labels/` and `<split>.txt`, one file name a line.
+    split : str
+        "training" or "validation".
+    """
+    return _listed(folder, split, "Usiigaci")
+
+
+def _listed(folder: Path, split: str, title: str) -> list[Pair]:
+    """Return the pairs that a list names."""
     listed = folder / f"{split}.txt"
     if not listed.exists():
-        raise InputError(f"The list {listed} is missing: BBBC039 needs it for its split.")
+        raise InputError(f"The list {listed} is missing: {title} needs it for its split.")
     names = listed.read_text().split()
     return [Pair(folder / "images" / name, folder / "labels" / name) for name in names]
 

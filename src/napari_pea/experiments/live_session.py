@@ -116,11 +116,10 @@ def _script(actions: int, seed: int) -> list[tuple[str, int]]:
     """Return what is done, each with a number that decides about its details."""
     draw = random.Random(seed)  # noqa: S311 - no secret
     names, weights = zip(*ACTIONS.items(), strict=True)
-    chosen = draw.choices(names, weights, k=actions)
-    # Whatever the draw says, the rare ones happen.
-    rare = [name for name in names if name not in chosen]
-    chosen[: len(rare)] = rare
-    return [(name, draw.randrange(10**6)) for name in chosen]
+    # Whatever the draw says, everything happens.
+    chosen = [*names, *draw.choices(names, weights, k=max(0, actions - len(names)))]
+    draw.shuffle(chosen)
+    return [(name, draw.randrange(10**6)) for name in chosen[:actions]]
 
 
 def _rehearsed(kind: Any, image: NDArray[Any], model: str) -> float:

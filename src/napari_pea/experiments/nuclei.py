@@ -7,19 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_pea.core.networks import build_network
 from napari_pea.core.normalization import Normalization
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.refine import remove_small
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments.datasets import BBBC039_SMALLEST, Pair, bbbc039, dsb2018, read_pairs
-from napari_pea.experiments.tuning import Trial, score, tune
-from napari_pea.models.catalogue import load_model
+from napari_pea.experiments.recipes import Recipe
+from napari_pea.experiments.tuning import Trial
 from napari_pea.models.metadata import DataSource, ModelMetadata
-from napari_pea.models.model import Model
-from napari_pea.models.package import SUFFIX, save_model
-from napari_pea.training.checkpoint import CHECKPOINT_NAME, Checkpoint
-from napari_pea.training.session import LabelledImage, train_model
+from napari_pea.training.session import LabelledImage
 from napari_pea.training.settings import (
     AugmentationSettings,
     ObjectiveSettings,
@@ -91,17 +87,7 @@ def train_nuclei(
     Path
         The model file.
     """
-    return train_model(
-        training_images(data),
-        validation_images(data),
-        MODEL,
-        SETTINGS,
-        run,
-        resume=(run / CHECKPOINT_NAME).exists(),
-        device=device,
-        progress=progress,
-        cancel=cancel,
-    )
+    return _recipe(data).train(run, device=device, progress=progress, cancel=cancel)
 
 
 def tune_nuclei(
@@ -135,47 +121,12 @@ def tune_nuclei(
     Trial
         The best settings and what they scored.
     """
-    path = run / f"{MODEL.name}{SUFFIX}"
-    best = load_model(path, device)
-    last = _last_version(run, best)
-    images = validation_images(data)
-    found = [
-        (tune(model, images, MODEL.recommended, progress=progress, cancel=cancel)[0], model)
-        for model in (best, last)
-    ]
-    trial, model = max(found, key=lambda pair: pair[0].value)
-    scores = score(model, images, trial.settings, cancel=cancel)
-    metadata = model.metadata.model_copy(
-        update={
-            "recommended": trial.settings,
-            "scores": {
-                f"{group}, validation": {name: round(value, 4) for name, value in summary.items()}
-                for group, summary in scores.items()
-            },
-        }
-    )
-    save_model(path, model.network, metadata)
-    return trial
+    return _recipe(data).tune(run, device=device, progress=progress, cancel=cancel)
 
 
-def _last_version(run: Path, best: Model) -> Model:
-    """Return the model as it was at the end of a run."""
-    checkpoint = Checkpoint.load(run)
-    network = build_network(MODEL.architecture, MODEL.arguments)
-    prefix = "module."
-    network.load_state_dict(
-        {
-            name.removeprefix(prefix): value
-            for name, value in checkpoint.average.items()
-            if name.startswith(prefix)
-        }
-    )
-    for parameter in network.parameters():
-        # As it will be stored, so that the scores are those of the file.
-        parameter.data = parameter.data.half().float()
-    training = {**best.metadata.training, "best_iteration": checkpoint.iteration}
-    metadata = best.metadata.model_copy(update={"training": training})
-    return Model(network, metadata, best.device)
+def _recipe(data: Path) -> Recipe:
+    """Return the recipe with its data."""
+    return Recipe(MODEL, SETTINGS, training_images(data), validation_images(data))
 
 
 def training_images(data: Path) -> list[LabelledImage]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_pea.io.paths import READABLE, file_pairs, image_files
-from napari_pea.io.reading import ImageData, read_image, read_labels
+from napari_pea.io.reading import ImageData, read_about, read_image, read_labels
 from napari_pea.io.writing import WRITABLE, write_labels, write_table
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "ImageData",
     "file_pairs",
     "image_files",
+    "read_about",
     "read_image",
     "read_labels",
     "write_labels",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,35 @@ def read_image(path: str | Path) -> ImageData:
     if suffix not in _READERS:
         raise InputError(f"{path} is no image that can be read; readable are {_kinds()}.")
     return _guarded(_READERS[suffix], path)
+
+
+def read_about(path: str | Path) -> dict[str, Any] | None:
+    """Return how the labels in a TIFF were made, if it says so.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file that `write_labels` may have written.
+
+    Raises
+    ------
+    InputError
+        If it is no TIFF.
+    """
+    import tifffile
+
+    from napari_pea.io.tiff import read_note
+
+    try:
+        note = read_note(Path(path))
+    except (OSError, tifffile.TiffFileError) as error:
+        raise InputError(f"{path} could not be read: {error}.") from error
+    try:
+        told = json.loads(note or "null")
+    except json.JSONDecodeError:
+        return None
+    about = told.get("napari_pea") if isinstance(told, dict) else None
+    return about if isinstance(about, dict) else None
 
 
 def read_labels(path: str | Path) -> NDArray[Any]:

@@ -33,14 +33,34 @@ def read_tiff(path: Path) -> tuple[NDArray[Any], str, tuple[float, ...] | None]:
 
 
 def write_tiff(
-    path: Path, labels: NDArray[Any], axes: str, pixel_size: tuple[float, ...] | None
+    path: Path,
+    labels: NDArray[Any],
+    axes: str,
+    pixel_size: tuple[float, ...] | None,
+    note: str | None = None,
 ) -> None:
-    """Write labels as compressed OME-TIFF, which keeps axes and pixel size."""
+    """Write labels as compressed OME-TIFF, which keeps axes, pixel size and a note."""
     metadata: dict[str, Any] = {"axes": axes}
+    if note is not None:
+        metadata["Description"] = note
     if pixel_size is not None:
         for axis, size in zip(axes, pixel_size, strict=True):
             metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
     tifffile.imwrite(path, labels, ome=True, compression="zlib", metadata=metadata)
+
+
+def read_note(path: Path) -> str | None:
+    """Return the note in an OME-TIFF, if there is one."""
+    with tifffile.TiffFile(path) as tiff:
+        if not tiff.is_ome:
+            return None
+        found: Any = tifffile.xml2dict(tiff.ome_metadata or "")
+    for name in ("OME", "Image", "Description"):
+        if not isinstance(found, dict):
+            return None
+        found = found.get(name)
+        found = found[0] if isinstance(found, (list, tuple)) else found
+    return None if found is None else str(found)
 
 
 def _pixel_sizes(tiff: tifffile.TiffFile) -> dict[str, float | None]:

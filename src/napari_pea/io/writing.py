@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,11 @@ LARGEST_ID = {".tif": 2**32 - 1, ".tiff": 2**32 - 1, ".png": 2**16 - 1}
 
 
 def write_labels(
-    path: str | Path, labels: NDArray[Any], *, pixel_size: Sequence[float] | None = None
+    path: str | Path,
+    labels: NDArray[Any],
+    *,
+    pixel_size: Sequence[float] | None = None,
+    about: dict[str, Any] | None = None,
 ) -> None:
     """Write labels in the smallest unsigned type that holds them.
 
@@ -40,6 +45,8 @@ def write_labels(
         Object ids; 0 is background.
     pixel_size : sequence of float, optional
         Micrometres along each axis; TIFF and Zarr keep them.
+    about : dict, optional
+        How the labels were made, as plain values; TIFF keeps them.
 
     Raises
     ------
@@ -79,7 +86,8 @@ def write_labels(
             else:
                 from napari_pea.io.tiff import write_tiff
 
-                write_tiff(temporary, labels, axes, sizes)
+                note = None if about is None else json.dumps({"napari_pea": about})
+                write_tiff(temporary, labels, axes, sizes, note)
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:

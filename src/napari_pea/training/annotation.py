@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.labels import checked_labels, compact
@@ -16,8 +17,11 @@ from napari_pea.models.metadata import ModelMetadata
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: The id of pixels that nothing is known about.
-UNANNOTATED = -1
+#: The id of pixels that nothing is known about, and of those that are known to belong to none
+#: of the painted objects, but not to what else.
+UNANNOTATED, OUTSIDE = -1, -2
+#: A hurried user leaves a rim of whole objects unpainted, as part of their diameter.
+RIM_SHARE, SMALLEST_RIM = 0.1, 2.0
 #: What label 0 means; "auto" decides by how much is painted.
 Zero = Literal["auto", "background", "not-annotated"]
 #: With "auto" label 0 is background if at least this share of the pixels is painted.
@@ -57,8 +61,7 @@ class Survey:
     share : float
         Annotated part of all pixels.
     differing : bool
-        Whether any image holds two pixels known to be in different objects, or one in an
-        object and one in the background.
+        Whether any image holds two pixels known not to belong together.
     diameter : float, optional
         Median diameter of the objects, as circles of their area, in pixels.
     """
@@ -81,6 +84,7 @@ def annotated_labels(
     *,
     background: NDArray[Any] | None = None,
     region: NDArray[Any] | None = None,
+    whole_objects: bool = True,
 ) -> NDArray[np.int32]:
     """Return labels that say of every pixel what is known about it.
 
@@ -95,12 +99,16 @@ def annotated_labels(
         Pixels other than 0 are painted as background; objects win where both are painted.
     region : array, shape (*spatial), optional
         Pixels that are 0 here are not annotated, whatever is painted there.
+    whole_objects : bool
+        Whether painted objects are painted whole but for a rim. Then pixels beyond the rim
+        belong to none of them, which teaches where they end even if nothing else is painted.
 
     Returns
     -------
     array of int32, shape (*spatial)
-        Object ids from 1, 0 for background and -1 for pixels that are not annotated; ids
-        that do not fit are numbered anew.
+        Object ids from 1, 0 for background, -1 for pixels that are not annotated, and -2 for
+        those of them that belong to none of the painted objects; ids that do not fit are
+        numbered anew.
 
     Raises
     ------
@@ -123,9 +131,23 @@ def annotated_labels(
         zero = "background" if considered.mean() >= DENSE_SHARE else "not-annotated"
     if zero == "not-annotated":
         ids[~painted] = UNANNOTATED
+        if whole_objects:
+            ids[_outside(ids) & ~painted] = OUTSIDE
     if inside is not None:
         ids[~inside] = UNANNOTATED
     return ids
+
+
+def _outside(ids: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return which pixels are further away from every object than its rim may be wide."""
+    areas = np.bincount(np.maximum(ids, 0).ravel())[1:]
+    diameter = median_diameter(areas[areas > 0])
+    if diameter is None:
+        return np.zeros(ids.shape, bool)
+    beyond: NDArray[np.bool_] = distance_transform_edt(ids <= 0) > max(
+        SMALLEST_RIM, RIM_SHARE * diameter
+    )
+    return beyond
 
 
 def survey(labels: Sequence[NDArray[np.int32]]) -> Survey:
@@ -136,17 +158,18 @@ def survey(labels: Sequence[NDArray[np.int32]]) -> Survey:
     labels : sequence of array of int32, shape (*spatial)
         See `annotated_labels`.
     """
-    sizes = [np.bincount(ids.ravel() + 1) for ids in labels]
-    objects = [counts[2:][counts[2:] > 0] for counts in sizes]
-    background = [int(counts[1:2].sum()) for counts in sizes]
+    sizes = [np.bincount(ids[ids >= 0]) for ids in labels]
+    objects = [counts[1:][counts[1:] > 0] for counts in sizes]
+    background = [int(counts[:1].sum()) for counts in sizes]
     areas = np.concatenate(objects) if objects else np.zeros(0)
-    known = sum(int(counts[1:].sum()) for counts in sizes)
+    known = sum(int(counts.sum()) for counts in sizes)
     return Survey(
         n_objects=int(areas.size),
         n_background=sum(background),
         share=known / max(1, sum(ids.size for ids in labels)),
         differing=any(
-            len(areas) + (pixels > 0) > 1 for areas, pixels in zip(objects, background, strict=True)
+            len(areas) + (pixels > 0) + bool((ids == OUTSIDE).any()) > 1
+            for areas, pixels, ids in zip(objects, background, labels, strict=True)
         ),
         diameter=median_diameter(areas),
     )
@@ -223,8 +246,8 @@ def notices(
             Notice(
                 "object-size",
                 f"The objects measure about {model.object_diameter:g} pixels across, those of "
-                f"the model {parent.name!r} {parent.object_diameter:g}: with the scale {offer:g} "
-                "they are alike to it.",
+                f"the model {parent.name!r} {parent.object_diameter:g}: an image scale of "
+                f"{offer:g} makes them alike.",
             )
         )
     return said

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_pea.core.affinity import label_affinities
+from napari_pea.core.affinity import label_affinities, pair_slices
 from napari_pea.core.errors import InputError
-from napari_pea.core.neighborhood import Neighborhood
-from napari_pea.training.annotation import UNANNOTATED
+from napari_pea.core.neighborhood import Neighborhood, Offset
+from napari_pea.training.annotation import OUTSIDE, UNANNOTATED
 from napari_pea.training.augment import augmented_crop
 from napari_pea.training.objectives import AffinityTarget
 from napari_pea.training.settings import ObjectiveSettings, TrainingSettings
@@ -37,7 +37,8 @@ class AnnotatedImage:
     image : array of float32, shape (C, Y, X)
         Normalised image.
     labels : array of int32, shape (Y, X)
-        Object ids; 0 is background, and -1 where nothing is annotated.
+        Object ids; 0 is background, and negative where nothing is annotated: see
+        `napari_pea.training.annotation.annotated_labels`.
     weight : float
         How often the image is drawn, relative to the others. An image that is annotated in
         part is drawn once for each of its objects, and once for its background.
@@ -96,9 +97,7 @@ def make_batch(
 
     def target(neighborhood: Neighborhood, step: int) -> AffinityTarget:
         coarse = labels[:, step // 2 :: step, step // 2 :: step]
-        pairs = [
-            label_affinities(ids, neighborhood.offsets, ignore_label=UNANNOTATED) for ids in coarse
-        ]
+        pairs = [known_affinities(ids, neighborhood.offset_list) for ids in coarse]
         return AffinityTarget.of(
             neighborhood.offset_list,
             torch.from_numpy(np.stack([affinities for affinities, _ in pairs])).to(device),
@@ -120,17 +119,49 @@ def make_batch(
     )
 
 
+def known_affinities(
+    labels: NDArray[np.int32], offsets: Sequence[Offset]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the target affinities of labels that are annotated in part.
+
+    Parameters
+    ----------
+    labels : array of int32, shape (Y, X)
+        Object ids; 0 is background, and negative where nothing is annotated.
+    offsets : sequence of tuple of int
+        Steps in pixels.
+
+    Returns
+    -------
+    affinities : array of float32, shape (N, Y, X)
+        1 where both ends carry the same id.
+    valid : array of bool, shape (N, Y, X)
+        Where both ends are annotated, or one is in an object and the other outside of all.
+    """
+    affinities, valid = label_affinities(labels, offsets, ignore_label=UNANNOTATED)
+    outside = labels == OUTSIDE
+    if outside.any():
+        for known, offset in zip(valid, offsets, strict=True):
+            slices = pair_slices(labels.shape, offset)
+            if slices is not None:
+                here, there = slices
+                known[here] &= ~(outside[here] & (labels[there] <= 0))
+                known[here] &= ~(outside[there] & (labels[here] <= 0))
+    return affinities, valid
+
+
 def distant_pairs(
     labels: NDArray[np.int32], count: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw pairs of annotated pixels and return those with differing ids.
+    """Draw pairs of pixels and return those that are known not to belong together.
 
     Parameters
     ----------
     labels : array of int32, shape (B, Y, X)
-        Object ids; 0 is background, and -1 where nothing is annotated.
+        Object ids; 0 is background, and negative where nothing is annotated.
     count : int
-        Pairs to draw in each image.
+        Pairs to draw in each image. Both ends are annotated in half of them; in the others
+        one may be outside of all objects.
     rng : numpy Generator
         Decides everything.
 
@@ -147,9 +178,13 @@ def distant_pairs(
         known = np.flatnonzero(flat >= 0)
         if not known.size:
             continue
-        first, second = rng.choice(known, size=(2, count))
+        half = count // 2
+        first = rng.choice(known, size=count)
+        partners = np.flatnonzero(flat != UNANNOTATED)
+        second = np.concatenate([rng.choice(known, half), rng.choice(partners, count - half)])
         steps = np.abs(np.stack(np.divmod(first, width)) - np.stack(np.divmod(second, width)))
         kept = (flat[first] != flat[second]) & (steps <= DISTANT_REACH).all(axis=0)
+        kept &= (flat[first] > 0) | (flat[second] != OUTSIDE)
         pairs = np.stack([np.full(count, index), first, second], axis=1)
         found.append(pairs[kept].astype(np.int64))
     return np.concatenate(found)

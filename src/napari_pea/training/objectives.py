@@ -9,6 +9,7 @@ the crop count nowhere, neither in the mean nor in the class ratio.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +19,8 @@ from napari_pea.core.affinity import correlate
 from napari_pea.core.neighborhood import Offset
 from napari_pea.training.annotation import UNANNOTATED
 
-#: An image with fewer annotated pixels or pairs than this counts less than the others.
-FEWEST = 16.0
+#: An image in which a smaller share of the pixels or pairs is annotated counts less.
+FEWEST = 0.002
 #: Bounds of the class ratio from which the weights are made.
 RATIO_BOUNDS = (0.05, 0.99)
 
@@ -56,11 +57,16 @@ class AffinityTarget:
         """Make a target from affinities and the mask of valid pairs."""
         counted = valid.float()
         spatial = tuple(range(2, affinities.ndim))
-        pairs = counted.sum(dim=spatial, keepdim=True).clamp(min=FEWEST)
-        weights = counted / (pairs * len(counted))
+        weights = counted / (_annotated(counted, spatial) * len(counted))
         if balance_classes:
             weights = weights * class_weights(affinities, counted)
         return cls(offsets, affinities, weights)
+
+
+def _annotated(counted: torch.Tensor, spatial: tuple[int, ...]) -> torch.Tensor:
+    """Return how much is annotated along some axes, or the least by which is divided."""
+    total = math.prod(counted.shape[axis] for axis in spatial)
+    return counted.sum(dim=spatial, keepdim=True).clamp(min=max(1.0, FEWEST * total))
 
 
 def class_weights(affinities: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
@@ -147,7 +153,7 @@ def foreground_loss(
     """
     spatial = tuple(range(1, foreground.ndim))
     known = (foreground != UNANNOTATED).float()
-    weights = known / (known.sum(dim=spatial, keepdim=True).clamp(min=FEWEST) * len(known))
+    weights = known / (_annotated(known, spatial) * len(known))
     inside = (weights * (foreground > 0)).sum() / weights.sum().clamp(min=1e-12)
     if balance and inside not in (0, 1):
         weights = weights * torch.where(foreground > 0, 1 - inside, inside)

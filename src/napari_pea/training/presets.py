@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from pathlib import Path
+from typing import Literal
 
 from napari_pea.core.errors import InputError
+from napari_pea.training.session import default_settings
 from napari_pea.training.settings import TrainingSettings
 
 PresetName = Literal["quick", "standard", "long"]
@@ -44,6 +46,7 @@ PRESETS: dict[PresetName, Preset] = {
     "long": Preset("Long, an hour", 5000, 1e-3, 2e-3, 500, 100),
 }
 
+DEFAULT_PRESET: PresetName = "standard"
 #: What all of them share: small batches that two processor cores can bear, validation on
 #: held-out objects, and an average of the weights that follows within a short run.
 BATCH_SIZE, CROP, HOLD_OUT, DISTANT_PAIRS, EMA_DECAY = 4, 128, 0.15, 2000, 0.98
@@ -51,13 +54,40 @@ BATCH_SIZE, CROP, HOLD_OUT, DISTANT_PAIRS, EMA_DECAY = 4, 128, 0.15, 2000, 0.98
 REPLAY = 0.5
 
 
-def preset_settings(
-    name: str,
-    base: TrainingSettings,
+def chosen_settings(
+    start: str | Path | None = None,
     *,
-    start: bool,
+    sparse: bool = False,
+    preset: str | None = None,
     keep: bool = False,
 ) -> TrainingSettings:
+    """Return the settings of a run if little is said about it.
+
+    Parameters
+    ----------
+    start : str or Path, optional
+        A model to go on from: its ranges are trained.
+    sparse : bool
+        Whether only some objects are painted: then a preset is used, by default "standard".
+    preset : {"quick", "standard", "long"}, optional
+        The length of the run.
+    keep : bool
+        Whether the new model must still do what the start does.
+
+    Raises
+    ------
+    InputError
+        If there is no such model or preset, or nothing to keep.
+    """
+    if keep and start is None:
+        raise InputError("Without a model to start from there is nothing to keep: name one.")
+    settings = default_settings(start)
+    if sparse or preset is not None:
+        settings = preset_settings(preset or DEFAULT_PRESET, settings, start=start is not None)
+    return settings.updated(replay=REPLAY) if keep else settings
+
+
+def preset_settings(name: str, base: TrainingSettings, *, start: bool) -> TrainingSettings:
     """Return the settings of a run on painted objects.
 
     Parameters
@@ -68,21 +98,15 @@ def preset_settings(
         What else is set, such as the ranges of the model that training starts from.
     start : bool
         Whether training goes on from a model.
-    keep : bool
-        Whether the new model must still do what that model does.
 
     Raises
     ------
     InputError
-        If there is no such preset, or there is nothing to keep.
+        If there is no such preset.
     """
-    if name not in get_args(PresetName):
-        raise InputError(f"There is no preset {name!r}: choose {', '.join(get_args(PresetName))}.")
-    if keep and not start:
-        raise InputError(
-            "Only a model that training starts from knows something to keep: name one."
-        )
-    preset = PRESETS[name]  # type: ignore[index]
+    preset = {str(known): value for known, value in PRESETS.items()}.get(name)
+    if preset is None:
+        raise InputError(f"There is no preset {name!r}: choose {', '.join(PRESETS)}.")
     return base.updated(
         iterations=preset.iterations,
         learning_rate=preset.learning_rate if start else preset.new_learning_rate,
@@ -95,5 +119,4 @@ def preset_settings(
         ema_decay=EMA_DECAY,
         # A second pass through the network costs more here than it brings.
         cross_weight=0.0,
-        replay=REPLAY if keep else 0.0,
     )

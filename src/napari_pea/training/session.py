@@ -67,6 +67,8 @@ class LabelledImage:
         Pixels other than 0 are known to be background.
     region : array, shape (Y, X), optional
         Pixels that are 0 here are not annotated.
+    whole_objects : bool
+        Whether painted objects are painted whole but for a rim.
     """
 
     image: NDArray[np.generic]
@@ -79,6 +81,7 @@ class LabelledImage:
     zero: Zero = "background"
     background: NDArray[Any] | None = None
     region: NDArray[Any] | None = None
+    whole_objects: bool = True
 
 
 def default_settings(start: str | Path | None = None) -> TrainingSettings:
@@ -278,8 +281,10 @@ def _start(
         inherited = [*KEPT_OF_PARENT, *(name for name in DEFAULTS_OF_PARENT if name not in given)]
         update: dict[str, Any] = {name: getattr(parent, name) for name in inherited}
         if "recommended" in update and "scale" in given:
-            # They were chosen for objects of the size that the network sees.
-            update["recommended"] = scaled_settings(parent.recommended, parent.scale / model.scale)
+            # Ranges were chosen for the objects of the parent: all that are trained do for any.
+            seen = scaled_settings(parent.recommended, parent.scale)
+            seen = seen.updated(ranges=settings.objective.ranges)
+            update["recommended"] = scaled_settings(seen, 1 / model.scale)
         model = model.model_copy(update={**update, "parent": parent.name})
         return network.train(), model, parent
     update = {"arguments": {"in_channels": _channels_of(training), **model.arguments}}
@@ -337,7 +342,11 @@ def _annotated(
                 channel_axis=item.channel_axis,
             )
             labels = annotated_labels(
-                _as_array(item.labels), item.zero, background=item.background, region=item.region
+                _as_array(item.labels),
+                item.zero,
+                background=item.background,
+                region=item.region,
+                whole_objects=item.whole_objects,
             )
         except InputError as error:
             raise InputError(f"{what}: {error}") from error

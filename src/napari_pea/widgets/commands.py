@@ -112,6 +112,11 @@ def copy_python(viewer: napari.viewer.Viewer) -> None:
     press(viewer, "copy_python_button")
 
 
+def save_result(viewer: napari.viewer.Viewer) -> None:
+    """Save the selected result with its settings."""
+    press(viewer, "save_button")
+
+
 def restore_settings(viewer: napari.viewer.Viewer) -> None:
     """Take over the settings of the selected result."""
     press(viewer, "restore_button")

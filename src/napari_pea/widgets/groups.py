@@ -27,8 +27,11 @@ def make_groups(viewer: Viewer, state: SegmentState, live: Live) -> list[Fold]:
     live : Live
         Carries out changes on the labels.
     """
+    truth = Fold("truth_fold", "Truth", TruthGroup(viewer, state, live))
+    # Few have one, and the dock is to fit a small screen.
+    truth.collapse(animate=False)
     return [
         Fold("corrections_fold", "Corrections", CorrectionsGroup(viewer, state, live)),
         Fold("review_fold", "Review", ReviewGroup(viewer, state, live)),
-        Fold("truth_fold", "Truth", TruthGroup(viewer, state, live)),
+        truth,
     ]

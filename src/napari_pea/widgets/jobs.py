@@ -41,10 +41,15 @@ class _Relay(QObject):
     """Carries reports from the thread of a job to that of the window."""
 
     stepped = Signal(str, int, int)
+    handed_over = Signal(object, object)
 
-    def report(self, step: str, done: int = 0, total: int = 0, /) -> None:
+    def __call__(self, step: str, done: int = 0, total: int = 0, /) -> None:
         """Pass a report on; callable from any thread."""
         self.stepped.emit(step, done, total)
+
+    def hand_over(self, part: Any, /) -> None:
+        """Pass a part of the result on; callable from any thread."""
+        self.handed_over.emit(self, part)
 
 
 class _ActivityBar(cancelable_progress):
@@ -103,6 +108,10 @@ class Job:
         self.quiet = quiet
         self.layer = layer
         self.subject = subject
+        #: Called in the thread of the window with what the work hands over before its end.
+        self.take: Callable[[Any], object] = _nothing
+        #: Whether the window lets it begin before anything else.
+        self.at_once = False
         #: Whether the user is waiting for it, as the rest of a longer job.
         self.goes_on = False
         #: Set when the work begins.
@@ -122,7 +131,7 @@ class Job:
         work, self._work = self._work, _nothing
         self.begun.set()
         try:
-            return work(self.relay.report, self.token)
+            return work(self.relay, self.token)
         except Cancelled:
             return None
         except InputError as error:
@@ -161,7 +170,7 @@ class Job:
     def release(self) -> None:
         """End the job: napari keeps workers, and what they hold would stay in memory."""
         self.close_bar()
-        self._work = self.deliver = _nothing
+        self._work = self.deliver = self.take = _nothing
 
 
 def _nothing(*_: object) -> str:
@@ -250,6 +259,7 @@ class JobRunner(QObject):
     def _launch(self, job: Job) -> None:
         """Start the thread of a job."""
         job.relay.stepped.connect(self._on_step)
+        job.relay.handed_over.connect(self._on_handed_over)
         worker = create_worker(job, _worker_class=_JobWorker, _start_thread=False)
         worker.returned.connect(self._on_returned)
         worker.errored.connect(self._on_errored)
@@ -259,9 +269,10 @@ class JobRunner(QObject):
         worker.start()
         if job.quiet:
             self._show_later.start()
+        if job.at_once:
             # Painting keeps Python to itself: let the other thread begin before it.
             job.begun.wait(BEGIN_SECONDS)
-        else:
+        if not job.quiet:
             job.open_bar(self.cancel)
 
     def _show_now(self) -> None:
@@ -280,6 +291,11 @@ class JobRunner(QObject):
         self._state.done = done
         self._state.total = total
         job.show(step, done, total)
+
+    def _on_handed_over(self, relay: _Relay, part: Any) -> None:
+        job = self._running
+        if job is not None and job is self._current and job.relay is relay:
+            job.take(part)
 
     def _on_returned(self, result: Any) -> None:
         job = self._running

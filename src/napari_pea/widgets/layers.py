@@ -57,7 +57,7 @@ class ResultWriter:
 
     def write_labels(
         self,
-        labels: NDArray[np.uint32],
+        data: NDArray[np.uint32],
         features: pd.DataFrame,
         print_: Hashable,
         *,
@@ -68,8 +68,8 @@ class ResultWriter:
 
         Parameters
         ----------
-        labels : array of uint32, shape (Y, X)
-            Object ids; 0 is background.
+        data : array of uint32
+            Object ids, as `ImagePart.as_result` returns them; 0 is background.
         features : pandas.DataFrame
             One row for each object, as `layer_features` returns them.
         print_ : hashable
@@ -88,7 +88,6 @@ class ResultWriter:
         """
         from napari.layers import Labels
 
-        data = self._part.as_result(labels)
         former = self._former(LABELS) if replace else None
         if former is not None and former.layer is not None:
             layer: Labels = former.layer
@@ -108,6 +107,28 @@ class ResultWriter:
         self._book.add(self._layers, len(self._layers), layer)
         self._enter(LABELS, layer, print_)
         return layer, True
+
+    def renew_labels(self, data: NDArray[np.uint32], print_: Hashable) -> bool:
+        """Show other labels in the layer of the former ones; their table follows.
+
+        Parameters
+        ----------
+        data : array of uint32
+            Object ids, as `ImagePart.as_result` returns them.
+        print_ : hashable
+            Their `fingerprint`.
+
+        Returns
+        -------
+        bool
+            Whether there is a layer that may be written to.
+        """
+        former = self._former(LABELS)
+        if former is None or former.layer is None:
+            return False
+        self._renew(former.layer, data, LABELS)
+        former.data_were_replaced(print_)
+        return True
 
     def write_preview(self, labels: NDArray[np.uint32], start: Sequence[int]) -> Labels:
         """Show labels of a piece of the plane in a layer of their own.
@@ -230,7 +251,8 @@ class ResultWriter:
         self, layer: Layer, data: NDArray[Any], kind: Kind, start: Sequence[int] = (0, 0)
     ) -> None:
         """Write new data, and where they lie, into a layer."""
-        layer.data = data
+        if layer.data is not data:
+            layer.data = data
         for name, value in self._part.placement(self._source, start).items():
             # Setting one draws the layer again, even if nothing changes.
             if not _same(getattr(layer, name), value):

@@ -30,7 +30,7 @@ from napari_pea.widgets.results import LABELS, PREVIEW
 from napari_pea.widgets.sessions import LiveSession, Region
 from napari_pea.widgets.state import SegmentState
 from napari_pea.widgets.views import View, Views
-from napari_pea.widgets.work import Outcome
+from napari_pea.widgets.work import Early, Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +80,7 @@ class Live(QObject):
         self._runner = runner
         self._target = target
         self.views = Views(viewer.layers, state)
-        self._followers = Followers(runner)
+        self._followers = Followers(runner, self)
         self._followers.add(self.views.job)
         self._announced: ref[LiveSession] | None = None
         self._wanted: ref[LiveSession] | None = None
@@ -108,6 +108,7 @@ class Live(QObject):
             self._state.busy
             or self._runner.saying
             or self._debounced.waiting
+            or self._followers.waiting
             or self._still.isActive()
         )
 
@@ -205,12 +206,13 @@ class Live(QObject):
         segmentation = outcome.segmentation
         session.result = segmentation
         session.result_constraints = outcome.constraints
+        session.is_ahead = False
         session.close_window()
         writer = self._writer(session, source)
         active = self._layers.selection.active
         reveal = session.is_new or self._has_preview(session)
         labels, is_new = writer.write_labels(
-            segmentation.labels,
+            outcome.data,
             outcome.features,
             outcome.print_,
             replace=outcome.replace,
@@ -290,6 +292,7 @@ class Live(QObject):
         """Whether the labels of a session are what the controls say."""
         return (
             session.result is not None
+            and not session.is_ahead
             and session.result.settings == self._state.live.settings
             and session.result_constraints is session.constraints
             and session.labels_layer is not None
@@ -301,17 +304,29 @@ class Live(QObject):
         if source is None:
             return
         settings, constraints = self._state.live.settings, session.constraints
-        part = session.part
+        title = f"Updating {source.name}"
         if region is None:
-            former = self._state.results.find(source, part.key, LABELS)
+            former = self._state.results.find(source, session.part.key, LABELS)
             work = partial(segment_whole, session, settings, constraints, former, ref(source))
             deliver = partial(self.show, session, goes_on=not quiet)
+            job = Job(title, work, deliver, quiet=quiet, layer=ref(source))
+            job.take = partial(self._show_early, session)
         else:
             work = partial(segment_region, session, settings, constraints, region, ref(source))
             deliver = partial(self._show_preview, session, region)
-        self._runner.start(
-            Job(f"Updating {source.name}", work, deliver, quiet=quiet, layer=ref(source))
-        )
+            job = Job(title, work, deliver, quiet=quiet, layer=ref(source))
+        job.at_once = quiet
+        self._runner.start(job)
+
+    def _show_early(self, session: LiveSession, early: Early) -> None:
+        """Show labels whose table is still on its way."""
+        source = session.source
+        if source is None or not session.is_current:
+            return
+        if session.is_new or self._has_preview(session):
+            return
+        writer = self._writer(session, source, early.settings)
+        session.is_ahead = writer.renew_labels(early.data, early.print_)
 
     def _show_preview(self, session: LiveSession, region: Region, outcome: Outcome) -> str:
         """Show the labels of a region in a layer of their own."""

@@ -53,12 +53,19 @@ def segment_whole(
     constraints: Constraints,
     former: ResultLayer | None,
     source: ref[Image],
-    _: Report,
+    report: Report,
     cancel: CancelToken,
 ) -> Outcome:
     """Segment all of a part again, in another thread."""
     return segment_again(
-        session.segmenter, session.part, settings, constraints, former, source, cancel
+        session.segmenter,
+        session.part,
+        settings,
+        constraints,
+        former,
+        source,
+        cancel,
+        hand_over=report.hand_over,
     )
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_pea.core.errors import InputError
 from napari_pea.widgets.corrections_group import restore_corrections
 from napari_pea.widgets.live import Live
 from napari_pea.widgets.repeat import as_command, as_python, settings_from
+from napari_pea.widgets.result_files import SUFFIX, save_result
 from napari_pea.widgets.results import is_result
 from napari_pea.widgets.state import SegmentState
 
@@ -56,6 +57,12 @@ class RepeatGroup(QWidget):
         self.restore_button.setToolTip(
             "Set the controls to what the selected result was made with."
         )
+        self.save_button = QPushButton("Save …", self)
+        self.save_button.setObjectName("save_button")
+        self.save_button.setToolTip(
+            "Save the selected labels with the settings they were made with; opening the file "
+            "brings the settings back."
+        )
         copy = QHBoxLayout()
         copy.addWidget(self.copy_command_button)
         copy.addWidget(self.copy_python_button)
@@ -64,9 +71,11 @@ class RepeatGroup(QWidget):
         layout.setSpacing(4)
         layout.addLayout(copy)
         layout.addWidget(self.restore_button)
+        layout.addWidget(self.save_button)
         self.copy_command_button.clicked.connect(lambda: self._copy(as_command))
         self.copy_python_button.clicked.connect(lambda: self._copy(as_python))
         self.restore_button.clicked.connect(self._on_restore_clicked)
+        self.save_button.clicked.connect(self._on_save_clicked)
 
     def take_over_from(self, layer: Layer) -> None:
         """Take over the settings of a layer that was just opened, if it is a result."""
@@ -112,6 +121,24 @@ class RepeatGroup(QWidget):
             self._refuse(error)
             return
         self._state.status = f"Took over the settings of {active.name!r}."
+
+    def _on_save_clicked(self) -> None:
+        layer = self._layers.selection.active
+        session = self._live.session
+        if (layer is None or not is_result(layer)) and session is not None:
+            layer = session.labels_layer
+        if layer is None:
+            self._refuse(InputError("There is no result yet: click Segment, or select one."))
+            return
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save the result", f"{layer.name}{SUFFIX}", f"Results (*{SUFFIX})"
+        )
+        if not path:
+            return
+        try:
+            self._state.status = f"Saved {save_result(layer, path)}."
+        except InputError as error:
+            self._refuse(error)
 
     def _refuse(self, error: InputError) -> None:
         self._state.status = str(error)

@@ -77,9 +77,13 @@ class ResultLayer:
             layer is not None and not self._painted and layer.name == self._name and layer in layers
         )
 
+    def data_were_replaced(self, print_: Hashable) -> None:
+        """Take note of new data."""
+        self._print = print_
+
     def was_replaced(self, print_: Hashable) -> None:
         """Take note of new data and a new table."""
-        self._print = print_
+        self.data_were_replaced(print_)
         self.table_was_replaced()
 
     def table_was_replaced(self) -> None:

@@ -58,7 +58,7 @@ UNCERTAINTY_VIEW = View(
     UNCERTAINTY,
     "{image} uncertainty",
     uncertainty_map,
-    {"contrast_limits": (0.0, 0.4), "colormap": "inferno", "opacity": 0.7},
+    {"contrast_limits": (0.0, 0.3), "colormap": "inferno", "opacity": 0.7},
     _result_key,
     on_top=True,
 )
@@ -228,10 +228,11 @@ class ReviewGroup(QWidget):
             self.accept_button.setEnabled(False)
             self.review_label.setText("")
             return
-        keys = _keys(table)
         accepted = _accepted(session)
+        # Large tables are looked through only if there is something to find.
+        keys = _keys(table) if accepted or self._current is not None else []
         done = sum(key in accepted for key in keys)
-        text = f"{done} of {len(keys)} accepted"
+        text = f"{done} of {len(table)} accepted"
         is_known = self._current in keys
         if is_known:
             row = keys.index(self._current)  # type: ignore[arg-type]
@@ -291,6 +292,8 @@ def margins_job(live: Live) -> Callable[[LiveSession], Job | None]:
 def with_accepted(session: LiveSession, table: pd.DataFrame) -> pd.DataFrame:
     """Return a table with a column that says which objects were accepted."""
     accepted = _accepted(session)
+    if not accepted:
+        return table.assign(accepted=False)
     return table.assign(accepted=[key in accepted for key in _keys(table)])
 
 

@@ -150,6 +150,9 @@ class Scribbles(QObject):
         self.layer.events.set_data.disconnect(self._on_set_data)
         if self._follow_mouse in self.layer.mouse_drag_callbacks:
             self.layer.mouse_drag_callbacks.remove(self._follow_mouse)
+        # It would keep the layer alive as long as the dock.
+        self.setParent(None)
+        self.deleteLater()
 
     def _follow_mouse(self, layer: Labels, event: Any) -> Iterator[None]:
         """Take note of where the centre of the brush goes."""

@@ -45,6 +45,8 @@ class LiveSession:
         What the user's corrections say about pairs of pixels.
     result_constraints : Constraints
         Those that the result was made with.
+    is_ahead : bool
+        Whether the layer shows labels already whose table is still on its way.
     corrections : dict
         The corrections as plain values, kept with the result.
     view_keys : dict
@@ -72,6 +74,7 @@ class LiveSession:
         self.result: Segmentation | None = None
         self.constraints = Constraints.none()
         self.result_constraints = self.constraints
+        self.is_ahead = False
         self.corrections: dict[str, Any] = {}
         self.view_keys: dict[Kind, Hashable] = {}
         self.is_new = True

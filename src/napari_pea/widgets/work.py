@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,9 @@ class Report(Protocol):
 
     def __call__(self, step: str, done: int = 0, total: int = 0, /) -> None:
         """Take note; callable from any thread."""
+
+    def hand_over(self, part: Any, /) -> None:
+        """Hand over a part of the result before the rest; callable from any thread."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,25 @@ class SegmentRequest:
 
 
 @dataclass(frozen=True)
+class Early:
+    """Labels that can be shown before their table is made.
+
+    Attributes
+    ----------
+    settings : SegmentationSettings
+        Those that they were made with.
+    data : array of uint32
+        The labels as the layer will hold them.
+    print_ : hashable
+        Their fingerprint.
+    """
+
+    settings: SegmentationSettings
+    data: NDArray[np.uint32]
+    print_: Hashable
+
+
+@dataclass(frozen=True)
 class Outcome:
     """A segmentation, ready to be shown.
 
@@ -86,6 +108,8 @@ class Outcome:
         Labels, table and settings.
     constraints : Constraints
         Those that it was made with.
+    data : array of uint32
+        The labels as the layer will hold them.
     features : pandas.DataFrame
         The table as the layer will hold it.
     print_ : hashable
@@ -99,6 +123,7 @@ class Outcome:
     segmenter: Segmenter
     segmentation: Segmentation
     constraints: Constraints
+    data: NDArray[np.uint32]
     features: pd.DataFrame
     print_: Hashable
     replace: bool
@@ -163,6 +188,7 @@ def segment_again(
     source: ref[Image],
     cancel: CancelToken,
     started: float | None = None,
+    hand_over: Callable[[Early], None] | None = None,
 ) -> Outcome:
     """Segment what was embedded before.
 
@@ -184,6 +210,8 @@ def segment_again(
         Checked all the time.
     started : float, optional
         When the work began, by `time.perf_counter`; by default now.
+    hand_over : callable, optional
+        Given the labels as soon as they are there, if they may replace the former ones.
 
     Raises
     ------
@@ -194,6 +222,13 @@ def segment_again(
     """
     began = perf_counter() if started is None else started
     with _memory_reported():
+        data = part.as_result(segmenter.labels(settings, constraints, cancel=cancel))
+        print_ = fingerprint(data)
+        replace = former_labels is not None and former_labels.has_its_data()
+        seconds = perf_counter() - began
+        check_cancel(cancel)
+        if replace and hand_over is not None:
+            hand_over(Early(settings, data, print_))
         segmentation = segmenter.segment(settings, constraints, cancel=cancel)
         check_cancel(cancel)
         layer = source()
@@ -203,10 +238,11 @@ def segment_again(
             segmenter,
             segmentation,
             constraints,
+            data,
             layer_features(segmentation.table, layer, part),
-            fingerprint(part.as_result(segmentation.labels)),
-            former_labels is not None and former_labels.has_its_data(),
-            perf_counter() - began,
+            print_,
+            replace,
+            seconds,
         )
 
 

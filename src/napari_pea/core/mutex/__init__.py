@@ -12,11 +12,14 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.mutex.arguments import (
     all_finite,
     checked_affinities,
+    checked_bias,
     checked_count,
     checked_embedding,
     checked_mask,
     checked_offsets,
     checked_strides,
+    checked_threads,
+    count_of,
 )
 from napari_pea.core.mutex.backends import OWN, backend_named
 from napari_pea.core.mutex.constraints import linked
@@ -70,7 +73,8 @@ def mutex_watershed(
     must_link : array of int, optional
         Pixels that are joined before anything else: pairs of shape (P, 2, ndim), or (P, 2)
         as flat indices, or a label image in which all pixels of a label are joined. What
-        lies outside the mask says nothing.
+        lies outside the mask says nothing. An array of the shape of the image is a label
+        image.
     cannot_link : array of int, optional
         Pixels that never lie in one object: pairs as above, or a label image whose labels
         exclude each other; 0 is no label.
@@ -120,6 +124,7 @@ def mutex_watershed(
     every = checked_strides(strides, len(shape))
     inside = None if mask is None else checked_mask(mask, shape)
     said = linked(must_link, cannot_link, shape, inside)
+    n_threads = checked_threads(threads)
     values = _single_precision(given, steps)
     if backend != OWN:
         if said or bias:
@@ -139,9 +144,9 @@ def mutex_watershed(
         strides=every,
         inside=inside,
         said=said,
-        bias=bias,
+        bias=checked_bias(bias),
     )
-    return solve(task, threads=threads, progress=progress, cancel=cancel).reshape(shape)
+    return solve(task, threads=n_threads, progress=progress, cancel=cancel).reshape(shape)
 
 
 def embedding_mutex_watershed(
@@ -168,7 +173,7 @@ def embedding_mutex_watershed(
     Parameters
     ----------
     vectors : array of float, shape (D, *spatial)
-        Embedding vectors of unit length, in 2D or 3D. Taken as they are if D is the axis
+        Embedding vectors of unit length or shorter, in 2D or 3D. Taken as they are if D is the axis
         that varies fastest in memory (see `napari_pea.core.affinity.pixel_major`), copied
         otherwise.
     offsets, n_attractive, strides, mask, must_link, cannot_link, bias
@@ -185,21 +190,20 @@ def embedding_mutex_watershed(
     Raises
     ------
     InputError
-        If an argument does not fit the others, an offset is zero, a vector has values that
-        are infinite or not numbers, or constraints contradict each other.
+        If an argument does not fit the others, an offset is zero, a vector is longer than 1
+        or has values that are infinite or not numbers, or constraints contradict each other.
     Cancelled
         If `cancel` was set.
     """
     rows = checked_embedding(vectors)
     shape = np.shape(vectors)[1:]
-    n_offsets = len(offsets)
+    n_offsets = count_of(offsets)
     steps = checked_offsets(offsets, (n_offsets, *shape))
     n_attract = checked_count(n_attractive, (n_offsets, *shape))
     every = checked_strides(strides, len(shape))
     inside = None if mask is None else checked_mask(mask, shape)
     said = linked(must_link, cannot_link, shape, inside)
-    if not all_finite(rows):
-        raise InputError("The embedding has values that are infinite or not numbers.")
+    n_threads = checked_threads(threads)
 
     from napari_pea.core.mutex.problem import problem
     from napari_pea.core.mutex.solver import solve
@@ -212,9 +216,9 @@ def embedding_mutex_watershed(
         strides=every,
         inside=inside,
         said=said,
-        bias=bias,
+        bias=checked_bias(bias),
     )
-    return solve(task, threads=threads, progress=progress, cancel=cancel).reshape(shape)
+    return solve(task, threads=n_threads, progress=progress, cancel=cancel).reshape(shape)
 
 
 def signed_mutex_watershed(
@@ -265,6 +269,7 @@ def signed_mutex_watershed(
     steps = checked_offsets(offsets, given.shape)
     direct = checked_count(n_direct, given.shape)
     inside = None if mask is None else checked_mask(mask, shape)
+    n_threads = checked_threads(threads)
     if not 0 <= fraction <= 1:
         raise InputError(f"The fraction of pairs lies between 0 and 1, not {fraction}.")
     values = _single_precision(given, steps)
@@ -273,7 +278,7 @@ def signed_mutex_watershed(
     from napari_pea.core.mutex.solver import solve
 
     task = signed_problem(shape, steps, direct, values, fraction, seed, inside)
-    return solve(task, threads=threads, progress=progress, cancel=cancel).reshape(shape)
+    return solve(task, threads=n_threads, progress=progress, cancel=cancel).reshape(shape)
 
 
 def _single_precision(

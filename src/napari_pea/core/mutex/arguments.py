@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
+from math import isfinite, nan, prod, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,10 @@ from napari_pea.core.neighborhood import Offset
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+#: How much the square of a vector's length may exceed 1: by rounding in half precision, and by
+#: rounding in single precision, which needs no scaling.
+LENGTH_SLACK, ROUNDING = 1e-2, 1e-6
 
 
 def checked_affinities(affinities: NDArray[Any]) -> NDArray[Any]:
@@ -28,6 +33,14 @@ def checked_affinities(affinities: NDArray[Any]) -> NDArray[Any]:
             f"not {values.shape}."
         )
     return values
+
+
+def count_of(offsets: Any) -> int:
+    """Return how many offsets there are; 1 if they are no sequence, to be refused later."""
+    try:
+        return len(offsets)
+    except TypeError:
+        return 1
 
 
 def checked_offsets(offsets: ArrayLike, shape: tuple[int, ...]) -> list[Offset]:
@@ -114,8 +127,43 @@ def checked_embedding(vectors: NDArray[Any]) -> NDArray[np.float32]:
         raise InputError(
             f"An embedding must have shape (D, y, x) or (D, z, y, x), not {given.shape}."
         )
-    rows = np.ascontiguousarray(np.moveaxis(given, 0, -1), dtype=np.float32)
-    return rows.reshape(-1, given.shape[0])
+    with np.errstate(over="ignore"):  # infinite in single precision: refused below
+        rows = np.ascontiguousarray(np.moveaxis(given, 0, -1), dtype=np.float32)
+        rows = rows.reshape(prod(given.shape[1:]), given.shape[0])
+        squares = np.einsum("pd,pd->p", rows, rows)
+    longest = squares.max(initial=0)
+    if not np.isfinite(longest):
+        raise InputError("The embedding has values that are infinite or not numbers.")
+    if longest > 1 + LENGTH_SLACK:
+        raise InputError(
+            f"The embedding has vectors longer than 1 (up to {sqrt(longest):.3g}): scale them to "
+            "unit length, for example by `napari_pea.core.affinity.unit_vectors`."
+        )
+    if longest > 1 + ROUNDING:
+        rows = rows / np.sqrt(np.maximum(squares, 1))[:, None]
+    return rows
+
+
+def checked_bias(bias: float) -> float:
+    """Return the bias of attractive pairs."""
+    try:
+        number = float(bias)
+    except (TypeError, ValueError):
+        number = nan
+    if not isfinite(number):
+        raise InputError(f"The bias must be a finite number, not {bias!r}.")
+    return number
+
+
+def checked_threads(threads: int) -> int:
+    """Return the number of threads."""
+    try:
+        number = operator.index(threads)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise InputError(f"threads must be a whole number of at least 1, not {threads!r}.")
+    return number
 
 
 def all_finite(values: NDArray[np.float32]) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from napari_pea.core.affinity import pair_slices
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Offset
 
@@ -46,7 +49,83 @@ def bioimage_cpp(
     return labels
 
 
-BACKENDS: dict[str, Backend] = {"bioimage-cpp": bioimage_cpp}
+def mwatershed(
+    affinities: NDArray[np.float32],
+    offsets: Sequence[Offset],
+    n_attractive: int,
+    strides: tuple[int, ...] | None,
+    mask: NDArray[np.bool_] | None,
+) -> NDArray[np.integer]:
+    """Solve with `mwatershed.agglom`. Equal priorities have no fixed order there."""
+    agglom = _imported("mwatershed", "mwatershed", "pip install mwatershed").agglom
+    shape = affinities.shape[1:]
+    inside = np.ones(shape, dtype=bool) if mask is None else mask
+    # Pairs attract above 0, repel below, and count by their distance from it. Those at 0 do
+    # not count: such are the pairs that are not taken. In double precision, adding 1 to all
+    # priorities loses nothing.
+    priorities = np.zeros(affinities.shape, dtype=np.float64)
+    for channel, offset in enumerate(offsets):
+        slices = pair_slices(shape, offset)
+        if slices is None:
+            continue
+        here, there = slices
+        taken = inside[here] & inside[there]
+        if channel < n_attractive:
+            values = 1 + affinities[channel][here].astype(np.float64)
+        else:
+            values = -1 - (np.float32(1) - affinities[channel][here]).astype(np.float64)
+            if strides is not None:
+                for axis, (part, every) in enumerate(zip(here, strides, strict=True)):
+                    at = np.arange(part.start, part.stop) % every == 0
+                    taken = taken & np.expand_dims(
+                        at, tuple(n for n in range(len(shape)) if n != axis)
+                    )
+        priorities[channel][here] = np.where(taken, values, 0)
+    labels: NDArray[np.integer] = agglom(priorities, [list(offset) for offset in offsets])
+    return labels
+
+
+def affogato(
+    affinities: NDArray[np.float32],
+    offsets: Sequence[Offset],
+    n_attractive: int,
+    strides: tuple[int, ...] | None,
+    mask: NDArray[np.bool_] | None,
+) -> NDArray[np.integer]:
+    """Solve with conda-forge's `affogato`. Equal priorities have no fixed order there.
+
+    The `affogato` of PyPI is another project; it has no `affogato.segmentation`.
+    """
+    segmentation = _imported(
+        "affogato.segmentation", "affogato", "conda install -c conda-forge affogato"
+    )
+    priorities = np.array(affinities)
+    np.subtract(np.float32(1), priorities[n_attractive:], out=priorities[n_attractive:])
+    labels: NDArray[np.integer] = segmentation.compute_mws_segmentation(
+        priorities,
+        [list(offset) for offset in offsets],
+        number_of_attractive_channels=n_attractive,
+        strides=None if strides is None else list(strides),
+        mask=mask,
+    )
+    return labels
+
+
+def _imported(module: str, backend: str, command: str) -> ModuleType:
+    """Return a module that need not be installed, or say how to get it."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise InputError(
+            f"The backend {backend!r} is not installed: run `{command}`, or use {OWN!r}."
+        ) from None
+
+
+BACKENDS: dict[str, Backend] = {
+    "bioimage-cpp": bioimage_cpp,
+    "mwatershed": mwatershed,
+    "affogato": affogato,
+}
 """Every other way to solve, by name."""
 
 

@@ -121,7 +121,10 @@ def _pairs_or_groups(
     no_pairs, no_groups = np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.uint32)
     if given is None:
         return no_pairs, no_groups
-    array: NDArray[Any] = np.asarray(given)
+    try:
+        array: NDArray[Any] = np.asarray(given)
+    except ValueError:  # rows of different lengths
+        array = np.ones(1)
     if array.size == 0:
         return no_pairs, no_groups
     ndim = len(shape)

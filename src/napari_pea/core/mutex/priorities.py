@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from napari_pea.core.kernels import compiled, dot16, inlined
 
-#: Room for rounding in angles, in radians.
-ANGLE_SLACK = np.float32(1e-3)
+#: Room for rounding in angles, in radians: vectors may be longer than 1 by `ROUNDING`.
+ANGLE_SLACK = np.float32(2e-3)
 
 _SIGN = np.uint32(31)
 _MAGNITUDE = np.uint32(0x7FFFFFFF)

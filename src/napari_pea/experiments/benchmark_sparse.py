@@ -1,0 +1,389 @@
+"""How far a few painted objects go: from `nuclei` to phase contrast in a given time."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.files import atomic_write
+from napari_pea.core.progress import CancelToken, Progress, ignore_progress
+from napari_pea.core.scaling import scaled_settings
+from napari_pea.experiments.cells import usiigaci_images
+from napari_pea.experiments.paint import paint
+from napari_pea.experiments.tuning import score
+from napari_pea.models.catalogue import load_model
+from napari_pea.models.metadata import ModelMetadata
+from napari_pea.models.package import SUFFIX
+from napari_pea.training.annotation import annotated_labels, scale_offer, survey
+from napari_pea.training.checkpoint import CHECKPOINT_NAME, plain_settings
+from napari_pea.training.presets import chosen_settings
+from napari_pea.training.session import LabelledImage, train_model
+from napari_pea.training.settings import TrainingSettings
+
+#: The files that the benchmark leaves in its folder.
+MARKDOWN_NAME, JSON_NAME, BUDGET_NAME, RECORD_NAME = (
+    "sparse.md", "sparse.json", "budget.json", "outcome.json",
+)  # fmt: skip
+START = "nuclei"
+SCORES = ("ap50", "aji", "sbd")
+#: So many iterations are timed to learn how many fit into the budget, the first ones left out.
+TIMED, WARM_UP = 12, 4
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to come to a model.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder.
+    title : str
+        For the table.
+    count : int, optional
+        Objects that are painted; None for all images densely labelled.
+    start : str, optional
+        The model that training starts from.
+    trained : bool
+        Whether anything is trained at all.
+    """
+
+    name: str
+    title: str
+    count: int | None = None
+    start: str | None = START
+    trained: bool = True
+
+
+COUNTS = (10, 30, 100, 300)
+ARMS: tuple[Arm, ...] = (
+    Arm("untrained", f"`{START}`, no training", trained=False),
+    Arm("dense", f"from `{START}`, all objects of all images"),
+    *(Arm(f"painted-{count}", f"from `{START}`, {count} painted objects", count)
+      for count in COUNTS),
+    Arm("new-dense", "from nothing, all objects of all images", start=None),
+    *(Arm(f"new-{count}", f"from nothing, {count} painted objects", count, None)
+      for count in COUNTS),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an arm came to.
+
+    Attributes
+    ----------
+    arm, title : str
+        Name and title of the arm.
+    iterations : int
+        Of the training.
+    seconds : float
+        Wall clock of the training, as far as it was watched.
+    scale : float
+        By which the images were resized.
+    scores : dict of str to float
+        Means over the validation images, with the counts of `summarize`.
+    """
+
+    arm: str
+    title: str
+    iterations: int
+    seconds: float
+    scale: float
+    scores: dict[str, float]
+
+
+def measure_sparse(
+    data: Path,
+    folder: Path,
+    *,
+    minutes: float = 10.0,
+    seed: int = 1,
+    arms: Sequence[Arm] = ARMS,
+    device: str = "cpu",
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
+    **changes: Any,
+) -> list[Outcome]:
+    """Train every arm for the same number of iterations and score it on validation images.
+
+    How many iterations fit into the time is measured once. Started again on the same folder,
+    the benchmark goes on where it stopped. After each arm the tables are written anew.
+
+    Parameters
+    ----------
+    data : Path
+        Holds the folder `usiigaci`.
+    folder : Path
+        Receives a folder for each arm and the tables `sparse.md` and `sparse.json`.
+    minutes : float
+        Time for the training of each arm on this machine.
+    seed : int
+        Decides what is painted, and every random draw of the training.
+    arms : sequence of Arm
+        What is compared.
+    device : str
+        "auto", "cuda", "mps" or "cpu".
+    progress : callable
+        Told the iterations done and the iterations in all.
+    cancel : CancelToken, optional
+        Stops the benchmark when set.
+    **changes
+        Values of `TrainingSettings` that all arms share.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the arms.
+
+    Raises
+    ------
+    InputError
+        If the folder holds runs of another benchmark.
+    Cancelled
+        If `cancel` was set.
+    """
+    if not minutes > 0:
+        raise InputError(f"The time for each arm must be above 0 minutes, not {minutes}.")
+    shown, held_out = (usiigaci_images(data, split) for split in ("training", "validation"))
+    iterations = _iterations(shown, folder, minutes, seed, device, cancel, changes)
+    total = len(arms) * iterations
+    outcomes: list[Outcome] = []
+    for number, arm in enumerate(arms):
+
+        def advance(done: int, _: int, /, before: int = number * iterations) -> None:
+            progress(before + done, total)
+
+        settings = arm_settings(arm, iterations, seed, changes)
+        run = folder / arm.name
+        outcome = _recorded(run, arm, settings)
+        if outcome is None:
+            outcome = _outcome(arm, shown, held_out, settings, run, seed, device, advance, cancel)
+            _write(
+                run / RECORD_NAME,
+                json.dumps({"settings": plain_settings(settings), **asdict(outcome)}, indent=1),
+            )
+        advance(iterations, iterations)
+        outcomes.append(outcome)
+        _write(folder / JSON_NAME, json.dumps([asdict(known) for known in outcomes], indent=1))
+        _write(folder / MARKDOWN_NAME, markdown(outcomes, minutes, seed))
+    return outcomes
+
+
+def arm_settings(
+    arm: Arm, iterations: int, seed: int, changes: Mapping[str, Any]
+) -> TrainingSettings:
+    """Return how an arm is trained.
+
+    Parameters
+    ----------
+    arm : Arm
+        The arm.
+    iterations : int
+        That fit into the time.
+    seed : int
+        Of the run.
+    changes : mapping
+        What all arms share.
+    """
+    settings = chosen_settings(arm.start, sparse=True).updated(
+        iterations=iterations,
+        validate_every=max(1, iterations // 10),
+        checkpoint_every=50,
+        seed=seed,
+        # From nothing the same pairs are trained.
+        ranges=chosen_settings(START).objective.ranges,
+    )
+    if arm.count is None:
+        settings = settings.updated(hold_out=0.0, validate_every=iterations)
+    return settings.updated(**changes)
+
+
+def painted_images(
+    images: Sequence[LabelledImage], count: int | None, seed: int
+) -> list[LabelledImage]:
+    """Return images with some of their objects painted, those without any left out.
+
+    Parameters
+    ----------
+    images : sequence of LabelledImage
+        With all their objects.
+    count : int or None
+        Objects to paint; with None the images are returned as they are.
+    seed : int
+        Decides which.
+    """
+    if count is None:
+        return list(images)
+    return [
+        LabelledImage(
+            item.image, done.labels, item.name, zero="not-annotated", background=done.background
+        )
+        for item, done in zip(
+            images, paint([item.labels for item in images], count, seed), strict=True
+        )
+        if done.labels.any()
+    ]
+
+
+def _model(arm: Arm, images: Sequence[LabelledImage]) -> ModelMetadata:
+    """Return the model of an arm, with the scale that a user would be offered."""
+    known = load_model(START, "cpu").metadata
+    found = survey(
+        [annotated_labels(item.labels, item.zero, background=item.background) for item in images]
+    )
+    scale = scale_offer(found.diameter, 1.0, known) or 1.0
+    model = ModelMetadata(name=arm.name, architecture=known.architecture, scale=scale)
+    if arm.start is None:
+        update = {"arguments": known.arguments, "normalization": known.normalization}
+        return model.model_copy(update=update)
+    return model
+
+
+def _iterations(
+    images: Sequence[LabelledImage],
+    folder: Path,
+    minutes: float,
+    seed: int,
+    device: str,
+    cancel: CancelToken | None,
+    changes: Mapping[str, Any],
+) -> int:
+    """Return how many iterations fit into the time, as it was measured first."""
+    path = folder / BUDGET_NAME
+    if path.exists():
+        budget = json.loads(path.read_text())
+        if budget["minutes"] != minutes:
+            raise InputError(
+                f"The folder {folder} holds a benchmark with {budget['minutes']:g} minutes: give "
+                "the same, or choose another folder."
+            )
+        return int(budget["iterations"])
+    ticks: list[float] = []
+    arm = Arm("timed", "", count=100)
+    with tempfile.TemporaryDirectory() as run:
+        shown = painted_images(images, arm.count, seed)
+        settings = arm_settings(arm, TIMED, seed, changes).updated(hold_out=0.0)
+        train_model(
+            shown,
+            (),
+            _model(arm, shown),
+            settings,
+            Path(run),
+            start=arm.start,
+            device=device,
+            cancel=cancel,
+            progress=lambda done, total, /: ticks.append(time.perf_counter()),
+        )
+    # The last iteration also wrote the model.
+    seconds = (ticks[-2] - ticks[WARM_UP]) / (len(ticks) - 2 - WARM_UP)
+    iterations = max(1, round(minutes * 60 / seconds))
+    _write(path, json.dumps({"minutes": minutes, "iterations": iterations}))
+    return iterations
+
+
+def _outcome(
+    arm: Arm,
+    images: Sequence[LabelledImage],
+    held_out: Sequence[LabelledImage],
+    settings: TrainingSettings,
+    run: Path,
+    seed: int,
+    device: str,
+    progress: Progress,
+    cancel: CancelToken | None,
+) -> Outcome:
+    """Train and score an arm."""
+    shown = painted_images(images, arm.count, seed)
+    model = _model(arm, shown)
+    seconds = 0.0
+    if arm.trained:
+        started = time.perf_counter()
+        train_model(
+            shown,
+            (),
+            model,
+            settings,
+            run,
+            start=arm.start,
+            resume=(run / CHECKPOINT_NAME).exists(),
+            device=device,
+            progress=progress,
+            cancel=cancel,
+        )
+        seconds = time.perf_counter() - started
+        trained = load_model(run / f"{model.name}{SUFFIX}", device)
+        recommended = trained.recommended
+    else:
+        trained = load_model(START, device).with_scale(model.scale)
+        recommended = scaled_settings(trained.recommended, 1 / model.scale)
+    (scores,) = score(trained, held_out, recommended, SCORES, cancel=cancel).values()
+    return Outcome(
+        arm.name,
+        arm.title,
+        settings.iterations if arm.trained else 0,
+        round(seconds, 1),
+        model.scale,
+        scores,
+    )
+
+
+def _recorded(run: Path, arm: Arm, settings: TrainingSettings) -> Outcome | None:
+    """Return the outcome of an arm if it was found before."""
+    path = run / RECORD_NAME
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text())
+        known = record.pop("settings")
+        outcome = Outcome(**record)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"The record {path} cannot be read: delete it.") from error
+    if known != plain_settings(settings) or outcome.arm != arm.name:
+        raise InputError(
+            f"The folder {run} holds a run with other settings: choose another folder."
+        )
+    return outcome
+
+
+def markdown(outcomes: Sequence[Outcome], minutes: float, seed: int) -> str:
+    """Return the outcomes as a Markdown table with a sentence about the budget.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        Shares are taken of the AP50 of the arm `dense`.
+    minutes : float
+        Time for each arm.
+    seed : int
+        Of paint and training.
+    """
+    trained = max(outcome.iterations for outcome in outcomes)
+    dense = {outcome.arm: outcome for outcome in outcomes}.get("dense")
+    lines = [
+        f"{trained} steps, which take {minutes:g} minutes, for each arm; seed {seed}; scored on "
+        f"{int(outcomes[0].scores['n_images'])} validation images.",
+        "",
+        "| how | AP50 | of that of all objects | AJI | SBD |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for outcome in outcomes:
+        share = ""
+        if dense is not None and dense.scores["ap50"] > 0:
+            share = f"{outcome.scores['ap50'] / dense.scores['ap50']:.0%}"
+        cells = [outcome.title, f"{outcome.scores['ap50']:.4f}", share]
+        cells += [f"{outcome.scores[name]:.4f}" for name in ("aji", "sbd")]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a text file."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text)
