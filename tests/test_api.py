@@ -13,6 +13,7 @@ from napari_pea.core.errors import Cancelled
 from napari_pea.core.progress import CancelToken
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.models.metadata import DataSource, ModelMetadata
+from napari_pea.training.control import TrainingHooks
 from napari_pea.training.settings import TrainingSettings
 
 TINY = ModelMetadata(name="discs", architecture="resunet2d", arguments={"widths": [4, 4, 8, 8, 8]})
@@ -243,6 +244,66 @@ def test_unusable_arguments_get_one_sentence(tmp_path: Path, changes, sentence: 
     with pytest.raises(InputError, match=sentence):
         train([image], [labels], folder=tmp_path, **changes)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_few_painted_objects_are_enough(tmp_path: Path) -> None:
+    image, labels = discs(0)
+    painted = np.where(labels <= 3, labels, 0)
+    background = np.zeros(labels.shape, bool)
+    background[:, :3] = labels[:, :3] == 0
+    notes, rows, seen, phases = [], [], [], []
+
+    def preview(model: napari_pea.Model, iteration: int) -> None:
+        seen.append((iteration, model.embed(image).shape))
+
+    settings = replace(QUICK, iterations=2, validate_every=2, hold_out=0.2)
+    model = train(
+        [image, image],
+        [painted, painted],
+        folder=tmp_path,
+        model=TINY,
+        settings=settings,
+        sparse=True,
+        background=[background, None],
+        image_scale=0.5,
+        hooks=TrainingHooks(
+            on_status=lambda status: phases.append(status.phase),
+            on_row=rows.append,
+            preview_seconds=0,
+        ),
+        preview=preview,
+        notify=notes.append,
+    )
+    assert model.metadata.scale == 0.5
+    assert model.embed(image).shape == image.shape
+    assert set(model.metadata.scores["validation"]) == {"aji", "ap50"}
+    assert rows[-1]["aji"] == pytest.approx(model.metadata.scores["validation"]["aji"], abs=1e-4)
+    assert not notes
+    assert seen == [(1, image.shape), (2, image.shape)]
+    assert list(dict.fromkeys(phases)) == ["preparing", "training", "validating", "finished"]
+    with pytest.raises(InputError, match="got 1 images and 2 masks of background"):
+        train([image], [painted], folder=tmp_path, background=[None, None])
+    with pytest.raises(InputError, match="nothing to keep"):
+        train([image], [painted], folder=tmp_path / "new", keep=True)
+
+
+def test_one_painted_pixel_is_told_of_and_trains(tmp_path: Path) -> None:
+    image, labels = discs(0)
+    painted = np.zeros_like(labels)
+    painted[40, 40] = 1
+    notes = []
+    train(
+        [image],
+        [painted],
+        folder=tmp_path,
+        model=TINY,
+        settings=replace(QUICK, iterations=2, hold_out=0.2),
+        sparse=True,
+        whole_objects=False,
+        notify=notes.append,
+    )
+    codes = [notice.code for notice in notes]
+    assert codes == ["no-differing-pairs", "no-background", "no-validation"]
 
 
 def test_settings_of_the_objective_are_put_in_their_place() -> None:

@@ -115,6 +115,7 @@ def train(
     cancel: CancelToken | None = None,
     control: TrainingControl | None = None,
     hooks: TrainingHooks | None = None,
+    preview: Callable[[Model, int], None] | None = None,
     notify: Callable[[Notice], None] | None = None,
     **changes: Any,
 ) -> Model:
@@ -172,6 +173,8 @@ def train(
         Pauses the run, or ends it early with the best version kept.
     hooks : TrainingHooks, optional
         What is called while the run goes on.
+    preview : callable, optional
+        Called every so often with the model as it is and the iteration.
     notify : callable, optional
         Told what should be known about the annotation before training begins.
     **changes
@@ -189,8 +192,9 @@ def train(
         If the data or a setting cannot be used; one sentence says why.
     """
     from napari_pea.core.scaling import check_scale
+    from napari_pea.training.labelled import LabelledImage
     from napari_pea.training.presets import chosen_settings
-    from napari_pea.training.session import LabelledImage, train_model
+    from napari_pea.training.session import train_model
 
     meaning: Zero = zero or ("auto" if sparse else "background")
 
@@ -247,6 +251,7 @@ def train(
         cancel=cancel,
         control=control,
         hooks=hooks,
+        preview=preview,
         notify=notify,
     )
     return load_model(path, device)

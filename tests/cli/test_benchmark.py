@@ -143,3 +143,44 @@ def test_uncertainty_as_json(run: Callable[..., Result], uncertainty: None) -> N
     told = json.loads(run("benchmark", "uncertainty", "--data", "data", "--json").stdout)
     assert told["bbbc039"]["n_wrong"] == 7
     assert list(told["dsb2018"]["areas"]) == list(SIGNS)
+
+
+@pytest.fixture
+def mutex(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What is asked of the measurement of the Mutex Watershed, which itself is left out."""
+    seen: dict[str, Any] = {}
+    ways = {
+        "ours": {"seconds": 0.5, "bytes": 31.4, "same": 1.0},
+        "bioimage-cpp": {"seconds": 16.0, "bytes": None, "same": 0.995},
+        "mwatershed": {"why": "no memory"},
+    }
+    case = {"source": "field", "shape": [512, 512], "channels": 10, "ways": ways}
+
+    def measure(**options: Any) -> dict[str, Any]:
+        seen.update(options)
+        return {"cases": [case]}
+
+    monkeypatch.setattr("napari_pea.experiments.benchmark_mutex.measure", measure)
+    return seen
+
+
+def test_mutex_as_table(run: Callable[..., Result], mutex: dict[str, Any]) -> None:
+    options = ["--sizes", "512,1024", "--channels", "10", "--sources", "field", "--no-volume"]
+    out = run("benchmark", "mutex", *options).stdout
+    for text in ("field 512×512, 10", "0.500", "32.0", "99.50 %", "not known", "no memory", "31"):
+        assert text in out
+    assert (mutex["sizes"], mutex["channels"]) == ((512, 1024), (10,))
+    assert (mutex["sources"], mutex["volume"]) == (["field"], None)
+
+
+def test_mutex_as_json(run: Callable[..., Result], mutex: dict[str, Any]) -> None:
+    told = json.loads(run("benchmark", "mutex", "--quick", "--json").stdout)
+    assert told["cases"][0]["ways"]["ours"]["seconds"] == 0.5
+    assert mutex["repeats"] == 1
+    assert max(mutex["sizes"]) <= 128
+
+
+def test_mutex_sizes_are_checked(run: Callable[..., Result]) -> None:
+    result = run("benchmark", "mutex", "--sizes", "large")
+    assert result.exit_code != 0
+    assert "--sizes takes whole numbers" in result.output

@@ -73,6 +73,7 @@ OTHER_VALUES: dict[str, list[object]] = {
     "connectivity": [8],
     "crop": [64],
     "cross_weight": [0.5],
+    "distant_pairs": [100],
 }
 
 

@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_pea.core.affinity import label_affinities
+from napari_pea.core.affinity import label_affinities, pixel_major
+from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
 from napari_pea.core.mutex import mutex_watershed
-from napari_pea.core.partition import PARTITIONERS, foreground_mask, mutex_partition
+from napari_pea.core.partition import (
+    PARTITIONERS,
+    LivePartition,
+    foreground_mask,
+    mutex_partition,
+    partition_embedding,
+)
 from napari_pea.core.settings import SegmentationSettings
 
 SETTINGS = SegmentationSettings(ranges=(1, 3), strides=2)
@@ -82,3 +89,47 @@ def test_affinities_of_another_neighborhood_are_named():
     affinities, _, _ = random_problem()
     with pytest.raises(InputError, match="need one offset"):
         mutex_partition(affinities, SETTINGS.neighborhood(3), SETTINGS.updated(strides=1), None)
+
+
+def smooth_embedding(seed, shape=(40, 44)):
+    rng = np.random.default_rng(seed)
+    vectors = ndimage.gaussian_filter(rng.normal(size=(4, *shape)), (0, 3, 3))
+    vectors /= np.sqrt((vectors**2).sum(axis=0))
+    return pixel_major(vectors), rng.random(shape, dtype=np.float32)
+
+
+def test_live_partition_is_the_partition_whatever_was_asked_before():
+    live = LivePartition()
+    first, second = smooth_embedding(0), smooth_embedding(1)
+    cut = Constraints(np.zeros((0, 2), np.int64), np.array([[0, 500]]))
+    base = SegmentationSettings(ranges=(1, 3), strides=1, foreground_threshold=0.2)
+    asked = [
+        (first, base, None),
+        (first, base.updated(ranges=(1, 5, 9), connectivity=8), None),
+        (first, base.updated(strides=3), None),
+        (first, base.updated(bias=0.3), None),
+        (first, base.updated(foreground_threshold=0.4), cut),
+        (second, base.updated(foreground_threshold=0.4), None),
+        (first, base, None),
+    ]
+    for (vectors, foreground), settings, constraints in asked:
+        neighborhood = settings.neighborhood(2)
+        expected = partition_embedding(vectors, neighborhood, settings, foreground, constraints)
+        found = live(vectors, neighborhood, settings, foreground, constraints)
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_live_partition_keeps_what_ranges_do_not_change(monkeypatch):
+    live = LivePartition()
+    vectors, foreground = smooth_embedding(0)
+    settings = SegmentationSettings(ranges=(1, 3), strides=1)
+    live(vectors, settings.neighborhood(2), settings, foreground)
+
+    def not_again(*_, **__):
+        raise AssertionError("done once")
+
+    monkeypatch.setattr("napari_pea.core.partition.EmbeddingWatershed", not_again)
+    wider = settings.updated(ranges=(1, 3, 9), strides=2)
+    live(vectors, wider.neighborhood(2), wider, foreground)
+    with pytest.raises(AssertionError, match="done once"):
+        live(vectors, wider.neighborhood(2), wider.updated(bias=0.1), foreground)

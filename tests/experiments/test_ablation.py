@@ -18,7 +18,7 @@ from napari_pea.experiments.ablation import NUCLEI_ARMS, Arm, Outcome, compare, 
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.package import read_metadata
 from napari_pea.training.history import History
-from napari_pea.training.session import LabelledImage
+from napari_pea.training.labelled import LabelledImage
 from napari_pea.training.settings import TrainingSettings
 
 MODEL = ModelMetadata(name="small", architecture="resunet2d", arguments={"widths": (4, 4, 4, 4, 4)})

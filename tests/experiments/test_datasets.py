@@ -7,7 +7,7 @@ import pytest
 from skimage.io import imsave
 
 from napari_pea.core.errors import InputError
-from napari_pea.experiments.datasets import Pair, bbbc039, dsb2018, read_pairs
+from napari_pea.experiments.datasets import Pair, bbbc039, dsb2018, read_pairs, usiigaci
 
 
 def save(path: Path, array: np.ndarray) -> None:
@@ -59,6 +59,12 @@ def test_bbbc039_follows_its_lists(bbbc_folder: Path) -> None:
 def test_a_missing_list_is_named(bbbc_folder: Path) -> None:
     with pytest.raises(InputError, match=r"The list .*test\.txt is missing"):
         bbbc039(bbbc_folder, "test")
+
+
+def test_usiigaci_is_listed_too(bbbc_folder: Path) -> None:
+    assert usiigaci(bbbc_folder, "training") == bbbc039(bbbc_folder, "training")
+    with pytest.raises(InputError, match=r"test\.txt is missing: Usiigaci needs it"):
+        usiigaci(bbbc_folder, "test")
 
 
 def test_dsb2018_is_filtered_by_split_and_kind(dsb_folder: Path) -> None:

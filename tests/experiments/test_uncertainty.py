@@ -8,7 +8,7 @@ from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments.uncertainty import SIGNS, area_under_curve, measure_uncertainty
-from napari_pea.training.session import LabelledImage
+from napari_pea.training.labelled import LabelledImage
 
 
 def test_area_under_curve_counts_pairs() -> None:

@@ -8,6 +8,7 @@ import pytest
 from napari_pea import list_models, load_model
 from napari_pea.core.errors import InputError
 from napari_pea.core.networks import build_network
+from napari_pea.models.catalogue import add_model
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.package import save_model
 
@@ -70,3 +71,23 @@ def test_a_model_embeds_any_size(folder: Path) -> None:
     np.testing.assert_allclose(np.linalg.norm(embedding.vectors, axis=0), 1, rtol=1e-5)
     assert embedding.foreground is not None
     assert 0 <= embedding.foreground.min() <= embedding.foreground.max() <= 1
+
+
+def test_a_model_of_a_run_is_added_under_a_new_name(folder: Path, tmp_path_factory) -> None:
+    run = save_tiny(tmp_path_factory.mktemp("run"), "draft", description="Draft.")
+    path = add_model(run, "cells of Ann", "Hers.")
+    assert path.parent == folder
+    metadata = {entry.name: entry.metadata for entry in list_models()}["cells of Ann"]
+    assert metadata is not None
+    assert (metadata.name, metadata.description) == ("cells of Ann", "Hers.")
+    same = [load_model(known, "cpu").network.state_dict() for known in (run, "cells of Ann")]
+    for name, value in same[0].items():
+        np.testing.assert_array_equal(value, same[1][name])
+    with pytest.raises(InputError, match="a model 'cells of Ann' already"):
+        add_model(run, "cells of Ann")
+    with pytest.raises(InputError, match="a model 'nuclei' already"):
+        add_model(run, "nuclei")
+    with pytest.raises(InputError, match=r"cannot be called '\.\./x'"):
+        add_model(run, "../x")
+    assert add_model(run, "plain").exists()
+    assert load_model("plain", "cpu").metadata.description == "Draft."

@@ -7,7 +7,7 @@ from napari_pea.core.settings import SegmentationSettings
 from napari_pea.training import holdout
 from napari_pea.training.annotation import UNANNOTATED
 from napari_pea.training.data import AnnotatedImage
-from napari_pea.training.holdout import HeldOutScorer, hold_out, on_held_out
+from napari_pea.training.holdout import HeldOutScorer, all_held_out, hold_out, on_held_out
 
 
 def squares(count: int, side: int = 300) -> AnnotatedImage:
@@ -69,6 +69,13 @@ def test_what_was_found_elsewhere_does_not_count() -> None:
     labels[:, 2:6] = 2  # mostly on the other
     labels[:, 8:] = 3  # on what nobody painted
     np.testing.assert_array_equal(np.unique(on_held_out(labels, truth, others)), [0, 1])
+
+
+def test_painted_validation_images_are_held_out_as_a_whole() -> None:
+    one, two = all_held_out([squares(3), squares(12)])
+    assert (one.truth.max(), two.truth.max(), two.index) == (3, 12, 1)
+    assert not one.others.any()
+    assert one.image.shape[1] < two.image.shape[1] <= 300
 
 
 class Squares:

@@ -23,10 +23,10 @@ def test_a_model_labels_images_of_its_kind() -> None:
     assert item.labels.shape == (64, 80)
     with pytest.raises(InputError, match="what the model 'mine' knows: give some"):
         replay_images(network, metadata.model_copy(update={"name": "mine"}))
+    noise = np.random.default_rng(0).normal(100, 1, (64, 64))
+    strict = metadata.recommended.updated(foreground_threshold=1.0)
     with pytest.raises(InputError, match="'nuclei' finds nothing"):
-        empty = np.random.default_rng(0).normal(100, 1, (64, 64))
-        strict = metadata.recommended.updated(foreground_threshold=1.0)
-        replay_images(network, metadata.model_copy(update={"recommended": strict}), [empty])
+        replay_images(network, metadata.model_copy(update={"recommended": strict}), [noise])
 
 
 def test_a_share_of_every_batch_is_replayed() -> None:

@@ -8,7 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_pea.cli.console import cancel_on_interrupt, print_json, print_table, progress_bar
+from napari_pea.cli.console import (
+    cancel_on_interrupt,
+    print_json,
+    print_table,
+    progress_bar,
+    whole_numbers,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Measure how fast things are on this machine.")
 
@@ -59,6 +65,72 @@ def inference(
         f"{overhead['predict_seconds']:.3f} s and {overhead['forward_seconds']:.3f} s, medians "
         f"of {overhead['repeats']} on {figures['device']} with {figures['threads']} threads."
     )
+
+
+@app.command()
+def mutex(
+    sizes: Annotated[
+        str | None, typer.Option(help="Edges of square images, for example 256,512.")
+    ] = None,
+    channels: Annotated[str | None, typer.Option(help="Of 10,18,36.")] = None,
+    sources: Annotated[
+        str | None, typer.Option(help="Embeddings to partition, of objects,field,nuclei.")
+    ] = None,
+    volume: Annotated[
+        bool, typer.Option("--volume/--no-volume", help="Also measure a volume.")
+    ] = True,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder that holds bbbc039: its images instead of the sample."),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="How often each is timed; the shortest counts.")] = 3,
+    limit: Annotated[
+        float, typer.Option(help="Seconds; what is expected to take longer is left out.")
+    ] = 600.0,
+    quick: Annotated[bool, typer.Option("--quick", help="Small images only, once.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Time the Mutex Watershed and its memory, beside other packages."""
+    from napari_pea.experiments.benchmark_mutex import IMAGES, SIZES, SOURCES, VOLUME, measure
+
+    edges = whole_numbers(sizes, "--sizes") or ((64, 128) if quick else SIZES)
+    numbers = whole_numbers(channels, "--channels") or ((10,) if quick else tuple(IMAGES))
+    wanted = sources.split(",") if sources else SOURCES[: 2 if quick else None]
+    with cancel_on_interrupt() as cancel, progress_bar("Measuring") as progress:
+        figures = measure(
+            sizes=edges,
+            channels=numbers,
+            sources=wanted,
+            volume=((8, 32, 32) if quick else VOLUME) if volume else None,
+            data=data,
+            repeats=1 if quick else repeats,
+            limit=limit,
+            progress=progress,
+            cancel=cancel,
+        )
+    if as_json:
+        print_json(figures)
+        return
+    rows = [cells for case in figures["cases"] for cells in _mutex_rows(case)]
+    print_table(rows, ["problem, channels", "way", "seconds", "factor", "same", "B/pixel"])
+    typer.echo("Factor: the time beside ours. Memory beyond the inputs, at the peak.")
+
+
+def _mutex_rows(case: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return a line for each way in which a problem was solved."""
+    ours = case["ways"]["ours"]["seconds"]
+    rows: list[tuple[str, ...]] = []
+    for name, found in case["ways"].items():
+        shape = "×".join(map(str, case["shape"]))
+        title = f"{case['source']} {shape}, {case['channels']}" if name == "ours" else ""
+        if "why" in found:
+            rows.append((title, name, found["why"], "", "", ""))
+            continue
+        ratio = found["seconds"] / ours
+        same = "all" if found["same"] == 1 else f"{100 * found['same']:.2f} %"
+        memory = "not known" if found["bytes"] is None else f"{found['bytes']:.0f}"
+        rows.append((title, name, f"{found['seconds']:.3f}", f"{ratio:.1f}", same, memory))
+    return rows
 
 
 @app.command()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_pea.training.annotation import Zero
-    from napari_pea.training.session import LabelledImage
+    from napari_pea.training.labelled import LabelledImage
 
 Pairs = list[tuple[Path, Path]]
 
@@ -141,7 +141,7 @@ def read(
     """Read images and labels."""
     from napari_pea.core.refine import remove_small
     from napari_pea.io import read_image, read_labels
-    from napari_pea.training.session import LabelledImage
+    from napari_pea.training.labelled import LabelledImage
 
     items = []
     for done, (path, labels_path) in enumerate(pairs, start=1):

@@ -55,22 +55,31 @@ class KernelCache(FunctionCache):
         """Return the compiled kernel; None if there is none or its file is damaged."""
         try:
             return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
-        except Exception:  # noqa: BLE001 - a damaged file may give anything, and is replaced
+        except Exception:  # noqa: BLE001 - a damaged file may give anything
+            self._forget()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a compiled kernel, or do without if that cannot be: a disk may be full."""
         try:
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
-        except OSError:
+        except Exception:  # noqa: BLE001 - the index may be damaged as well
             # The index is written before the code, and may now name that of an older source.
-            with suppress(OSError):
-                Path(self._cache_file._index_path).unlink()
+            self._forget()
+
+    def _forget(self) -> None:
+        with suppress(OSError):
+            Path(self._cache_file._index_path).unlink(missing_ok=True)
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         folder = Path(self._py_func.__code__.co_filename).parent
         key = super()._index_key(sig, codegen)  # type: ignore[no-untyped-call]
         return (*key, digest_of_kernels(folder))
+
+
+def is_cached(kernel: Callable[..., Any]) -> bool:
+    """Whether the machine code of something compiled is kept for other processes."""
+    return isinstance(getattr(kernel, "_cache", None), KernelCache)
 
 
 @lru_cache

@@ -6,7 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_pea.core.constraints import Constraints
-from napari_pea.core.mutex import embedding_mutex_watershed, mutex_watershed
+from napari_pea.core.mutex import (
+    EmbeddingWatershed,
+    embedding_mutex_watershed,
+    mutex_watershed,
+)
 from napari_pea.core.neighborhood import Neighborhood
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.settings import SegmentationSettings
@@ -167,6 +171,58 @@ def partition_embedding(
         progress=progress,
         cancel=cancel,
     )
+
+
+class LivePartition:
+    """Partitions an embedding by the Mutex Watershed, and quickly again with other ranges.
+
+    The result is always that of `partition_embedding`. What depends on neither ranges,
+    connectivity nor strides is kept until something else changes.
+    """
+
+    def __init__(self) -> None:
+        self._made_from: tuple[Any, ...] = ()
+        self._watershed: EmbeddingWatershed | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory is kept, in bytes."""
+        return 0 if self._watershed is None else self._watershed.nbytes
+
+    def __call__(
+        self,
+        vectors: NDArray[np.floating],
+        neighborhood: Neighborhood,
+        settings: SegmentationSettings,
+        foreground: NDArray[np.floating] | None,
+        constraints: Constraints | None = None,
+        *,
+        progress: Progress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> NDArray[np.uint32]:
+        """Return raw labels: see `partition_embedding`."""
+        choices = _choices(neighborhood, settings, foreground, constraints)
+        strides = choices.pop("strides")
+        n_attractive = neighborhood.n_attractive
+        attractive = neighborhood.offset_list[:n_attractive]
+        said = None
+        if constraints:
+            said = constraints.must_link.tobytes(), constraints.cannot_link.tobytes()
+        settled = (attractive, settings.foreground_threshold, settings.bias, said)
+        same = (
+            len(self._made_from) == 3
+            and self._made_from[0] is vectors
+            and self._made_from[1] is foreground
+            and self._made_from[2] == settled
+        )
+        if self._watershed is None or not same:
+            self._watershed = EmbeddingWatershed(
+                vectors, attractive, **choices, progress=progress, cancel=cancel
+            )
+            self._made_from = (vectors, foreground, settled)
+        return self._watershed.partition(
+            neighborhood.offset_list[n_attractive:], strides=strides, cancel=cancel
+        )
 
 
 def _choices(

@@ -14,7 +14,7 @@ from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
 from napari_pea.core.joins import Joined, partition_joined
 from napari_pea.core.neighborhood import Neighborhood
-from napari_pea.core.partition import partition_embedding
+from napari_pea.core.partition import LivePartition
 from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.refine import refine
@@ -125,7 +125,7 @@ class Segmenter:
         channel_axis: int | None = None,
         tile: int | None = None,
         halo: int | None = None,
-        partition: EmbeddingPartitioner = partition_embedding,
+        partition: EmbeddingPartitioner | None = None,
     ) -> None:
         self.model = model
         self._image = image
@@ -133,7 +133,8 @@ class Segmenter:
         self._channel_axis = channel_axis
         self._tile = tile
         self._halo = halo
-        self.partition = partition
+        self._given_partition = partition
+        self.partition = LivePartition() if partition is None else partition
         self._embedding: Embedding | None = None
         self._direct: NDArray[np.float32] | None = None
         self._raw: tuple[Hashable, Joined] | None = None
@@ -150,7 +151,8 @@ class Segmenter:
             kept += [self._raw[1].labels, self._raw[1].pieces]
         if self._refined is not None:
             kept.append(self._refined[1])
-        return sum(array.nbytes for array in kept if array is not None)
+        kept_by_partition = getattr(self.partition, "nbytes", 0)
+        return kept_by_partition + sum(array.nbytes for array in kept if array is not None)
 
     def window(self, region: tuple[slice, ...]) -> Segmenter:
         """Return a segmenter of a part of the image that shares the embedding.
@@ -170,7 +172,7 @@ class Segmenter:
         if self._embedding is None:
             raise InputError("A part can be segmented once the whole image was embedded.")
         whole = self._embedding
-        part = Segmenter(self.model, None, partition=self.partition)
+        part = Segmenter(self.model, None, partition=self._given_partition)
         foreground = None if whole.foreground is None else whole.foreground[region]
         part._embedding = Embedding(pixel_major(whole.vectors[(slice(None), *region)]), foreground)
         return part

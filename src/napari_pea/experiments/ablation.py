@@ -19,8 +19,9 @@ from napari_pea.experiments.tuning import score
 from napari_pea.models.catalogue import load_model
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.package import SUFFIX
-from napari_pea.training.checkpoint import CHECKPOINT_NAME, plain_settings
-from napari_pea.training.session import LabelledImage, train_model
+from napari_pea.training.checkpoint import CHECKPOINT_NAME, changed_settings, plain_settings
+from napari_pea.training.labelled import LabelledImage
+from napari_pea.training.session import train_model
 from napari_pea.training.settings import TrainingSettings
 from napari_pea.training.validation import SCORES
 
@@ -304,7 +305,8 @@ class _Run:
             record: dict[str, Any] = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise InputError(f"The record {path} cannot be read: delete it.") from error
-        if any(record.get(name) != value for name, value in fresh.items()):
+        changed = changed_settings(record.get("settings", {}), self.settings)
+        if changed or record.get("arguments") != fresh["arguments"]:
             raise InputError(
                 f"The folder {self.folder} holds a run with other settings: choose another folder "
                 "for this comparison."

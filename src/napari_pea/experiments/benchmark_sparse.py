@@ -22,8 +22,9 @@ from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.package import SUFFIX
 from napari_pea.training.annotation import annotated_labels, scale_offer, survey
 from napari_pea.training.checkpoint import CHECKPOINT_NAME, plain_settings
+from napari_pea.training.labelled import LabelledImage
 from napari_pea.training.presets import chosen_settings
-from napari_pea.training.session import LabelledImage, train_model
+from napari_pea.training.session import train_model
 from napari_pea.training.settings import TrainingSettings
 
 #: The files that the benchmark leaves in its folder.
@@ -135,7 +136,7 @@ def measure_sparse(
     cancel : CancelToken, optional
         Stops the benchmark when set.
     **changes
-        Values of `TrainingSettings` that all arms share.
+        Values of `TrainingSettings` that all arms share, such as ``batch_size=2``.
 
     Returns
     -------
@@ -152,7 +153,8 @@ def measure_sparse(
     if not minutes > 0:
         raise InputError(f"The time for each arm must be above 0 minutes, not {minutes}.")
     shown, held_out = (usiigaci_images(data, split) for split in ("training", "validation"))
-    iterations = _iterations(shown, folder, minutes, seed, device, cancel, changes)
+    timed = Arm("timed", "", count=max((arm.count or 0 for arm in arms), default=0) or None)
+    iterations = _iterations(timed, shown, folder, minutes, seed, device, cancel, changes)
     total = len(arms) * iterations
     outcomes: list[Outcome] = []
     for number, arm in enumerate(arms):
@@ -192,7 +194,8 @@ def arm_settings(
     changes : mapping
         What all arms share.
     """
-    settings = chosen_settings(arm.start, sparse=True).updated(
+    settings = chosen_settings(arm.start, sparse=True).updated(**changes)
+    settings = settings.updated(
         iterations=iterations,
         validate_every=max(1, iterations // 10),
         checkpoint_every=50,
@@ -202,7 +205,7 @@ def arm_settings(
     )
     if arm.count is None:
         settings = settings.updated(hold_out=0.0, validate_every=iterations)
-    return settings.updated(**changes)
+    return settings
 
 
 def painted_images(
@@ -247,6 +250,7 @@ def _model(arm: Arm, images: Sequence[LabelledImage]) -> ModelMetadata:
 
 
 def _iterations(
+    arm: Arm,
     images: Sequence[LabelledImage],
     folder: Path,
     minutes: float,
@@ -266,7 +270,6 @@ def _iterations(
             )
         return int(budget["iterations"])
     ticks: list[float] = []
-    arm = Arm("timed", "", count=100)
     with tempfile.TemporaryDirectory() as run:
         shown = painted_images(images, arm.count, seed)
         settings = arm_settings(arm, TIMED, seed, changes).updated(hold_out=0.0)

@@ -12,7 +12,7 @@ from napari_pea.experiments.datasets import read_pairs, usiigaci
 from napari_pea.experiments.recipes import Recipe
 from napari_pea.experiments.tuning import Trial
 from napari_pea.models.metadata import DataSource, ModelMetadata
-from napari_pea.training.session import LabelledImage
+from napari_pea.training.labelled import LabelledImage
 from napari_pea.training.settings import (
     AugmentationSettings,
     ObjectiveSettings,

@@ -15,7 +15,8 @@ from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.model import Model
 from napari_pea.models.package import SUFFIX, save_model
 from napari_pea.training.checkpoint import CHECKPOINT_NAME, Checkpoint
-from napari_pea.training.session import LabelledImage, train_model
+from napari_pea.training.labelled import LabelledImage
+from napari_pea.training.session import train_model
 from napari_pea.training.settings import TrainingSettings
 
 

@@ -12,7 +12,7 @@ from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.segmenter import Segmenter
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.models.model import Model
-from napari_pea.training.session import LabelledImage
+from napari_pea.training.labelled import LabelledImage
 from napari_pea.training.validation import SCORES, Scores, group_scores
 
 #: What is tried, one setting after the other, from the model's recommended values on.

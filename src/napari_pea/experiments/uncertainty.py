@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_pea.models.model import Model
-    from napari_pea.training.session import LabelledImage
+    from napari_pea.training.labelled import LabelledImage
 
 #: What may tell that an object is wrong, and how it is called in texts. Low means unsure.
 SIGNS: dict[str, str] = {

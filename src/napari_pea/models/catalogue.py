@@ -13,7 +13,7 @@ from napari_pea.core.device import choose_device
 from napari_pea.core.errors import InputError
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.model import Model
-from napari_pea.models.package import SUFFIX, load_network, read_metadata
+from napari_pea.models.package import SUFFIX, load_network, read_metadata, save_model
 
 BUILT_IN_FOLDER = Path(__file__).parent / "weights"
 #: Set this variable to keep user models elsewhere.
@@ -99,6 +99,53 @@ def load_model(name_or_path: str | Path, device: str = "auto") -> Model:
     """
     network, metadata = load_network(find_model(name_or_path))
     return Model(network, metadata, choose_device(device))
+
+
+def add_model(path: Path, name: str, description: str = "", *, folder: Path | None = None) -> Path:
+    """Put a model into the user's folder, where every list finds it.
+
+    Parameters
+    ----------
+    path : Path
+        A model file, such as the one that a training run leaves.
+    name, description : str
+        Of the new entry; an empty description leaves that of the file.
+    folder : Path, optional
+        By default `user_folder`.
+
+    Returns
+    -------
+    Path
+        The file in the folder.
+
+    Raises
+    ------
+    InputError
+        If there is a model of that name, the name cannot be that of a file, or a file cannot
+        be read or written.
+    """
+    check_name(name)
+    home = folder or user_folder()
+    if any(entry.name == name for entry in list_models(home)):
+        raise InputError(f"There is a model {name!r} already: give this one another name.")
+    network, metadata = load_network(path)
+    update = {"name": name, "description": description or metadata.description}
+    return save_model(home / f"{name}{SUFFIX}", network, metadata.model_copy(update=update))
+
+
+def check_name(name: str) -> None:
+    """Make sure that a model's name can be that of its file.
+
+    Raises
+    ------
+    InputError
+        If it is empty or holds a slash.
+    """
+    if not name.strip() or any(letter in name for letter in "/\\\0"):
+        raise InputError(
+            f"A model cannot be called {name!r}: its name becomes that of its file, so give one "
+            "without slashes."
+        )
 
 
 def find_model(name_or_path: str | Path) -> Path:

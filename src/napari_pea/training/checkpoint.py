@@ -85,11 +85,7 @@ class Checkpoint:
         InputError
             If a setting differs.
         """
-        # Settings that did not exist when the run began had the value that is the default now.
-        began = _flat(plain_settings(TrainingSettings())) | _flat(self.settings)
-        changed = [
-            name for name, value in _flat(plain_settings(settings)).items() if began[name] != value
-        ]
+        changed = changed_settings(self.settings, settings)
         if changed:
             raise InputError(
                 "A run is resumed with the settings it began with, but these differ: "
@@ -115,6 +111,22 @@ class Checkpoint:
 def plain_settings(settings: TrainingSettings) -> dict[str, Any]:
     """Return the settings as nested dictionaries of numbers, strings and lists."""
     return {name: _plain(value) for name, value in asdict(settings).items()}
+
+
+def changed_settings(began: dict[str, Any], settings: TrainingSettings) -> list[str]:
+    """Return the names of the settings in which a run differs from what it began with.
+
+    Parameters
+    ----------
+    began : dict
+        The plain settings of the run. Settings that did not exist when it began had the value
+        that is the default now.
+    settings : TrainingSettings
+        Those it is to go on with.
+    """
+    known = _flat(plain_settings(TrainingSettings())) | _flat(began)
+    wanted = _flat(plain_settings(settings))
+    return [name for name, value in wanted.items() if known[name] != value]
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:

@@ -109,6 +109,17 @@ def hold_out(
     return training, held_out, []
 
 
+def all_held_out(images: Sequence[AnnotatedImage]) -> list[HeldOut]:
+    """Return the painted objects of images that are held out as a whole.
+
+    Parameters
+    ----------
+    images : sequence of AnnotatedImage
+        Each with at least one object.
+    """
+    return [_around(item, item.labels > 0, index) for index, item in enumerate(images)]
+
+
 def _around(item: AnnotatedImage, taken: NDArray[np.bool_], index: int) -> HeldOut:
     """Return the part of an image around the objects that are taken."""
     limits = []

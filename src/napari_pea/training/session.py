@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from napari_pea.core.device import Precision, choose_device
 from napari_pea.core.errors import InputError
-from napari_pea.core.image import prepare_image
 from napari_pea.core.networks import build_network
 from napari_pea.core.networks.base import EmbeddingNetwork
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
-from napari_pea.core.scaling import scaled_image, scaled_labels, scaled_settings
+from napari_pea.core.scaling import scaled_settings
 from napari_pea.core.settings import SegmentationSettings
-from napari_pea.models.catalogue import find_model
+from napari_pea.models.catalogue import check_name, find_model
 from napari_pea.models.metadata import ModelMetadata
+from napari_pea.models.model import Model
 from napari_pea.models.package import SUFFIX, load_network, read_metadata, save_model
-from napari_pea.training.annotation import Notice, Zero, annotated_labels, notices, survey
+from napari_pea.training.annotation import Notice, notices, survey
 from napari_pea.training.checkpoint import CHECKPOINT_NAME, plain_settings
-from napari_pea.training.control import TrainingControl, TrainingHooks
+from napari_pea.training.control import TrainingControl, TrainingHooks, TrainingStatus
 from napari_pea.training.data import AnnotatedImage, check_annotated
-from napari_pea.training.holdout import HeldOut, HeldOutScorer, hold_out
+from napari_pea.training.holdout import HeldOut, HeldOutScorer, all_held_out, hold_out
+from napari_pea.training.labelled import LabelledImage, annotated, channels_of
 from napari_pea.training.replay import replay_images
 from napari_pea.training.settings import TrainingSettings
 from napari_pea.training.trainer import Scorer, Trainer
@@ -39,49 +39,6 @@ SCORED_IMAGES = 12
 #: weights depend on it, and what it takes over unless something else is said.
 KEPT_OF_PARENT = ("architecture", "arguments", "normalization", "pixel_size_um")
 DEFAULTS_OF_PARENT = ("recommended", "scale", "data", "licence")
-
-
-@dataclass(frozen=True)
-class LabelledImage:
-    """An image as the user has it, with its objects.
-
-    Attributes
-    ----------
-    image : array, shape (Y, X) or with channels
-        Raw intensities.
-    labels : array of int, shape (Y, X)
-        Object ids.
-    name : str
-        For messages.
-    weight : float
-        How often crops come from it, relative to the others.
-    group : str
-        The data set it belongs to; groups are scored apart.
-    channel : int, optional
-        Use this channel only.
-    channel_axis : int, optional
-        Which axis holds the channels; without it colour images are taken as grey.
-    zero : {"background", "not-annotated", "auto"}
-        What id 0 means: see `napari_pea.training.annotation.annotated_labels`.
-    background : array, shape (Y, X), optional
-        Pixels other than 0 are known to be background.
-    region : array, shape (Y, X), optional
-        Pixels that are 0 here are not annotated.
-    whole_objects : bool
-        Whether painted objects are painted whole but for a rim.
-    """
-
-    image: NDArray[np.generic]
-    labels: NDArray[np.integer]
-    name: str = ""
-    weight: float = 1.0
-    group: str = ""
-    channel: int | None = None
-    channel_axis: int | None = None
-    zero: Zero = "background"
-    background: NDArray[Any] | None = None
-    region: NDArray[Any] | None = None
-    whole_objects: bool = True
 
 
 def default_settings(start: str | Path | None = None) -> TrainingSettings:
@@ -119,6 +76,7 @@ def train_model(
     cancel: CancelToken | None = None,
     control: TrainingControl | None = None,
     hooks: TrainingHooks | None = None,
+    preview: Callable[[Model, int], None] | None = None,
     notify: Callable[[Notice], None] | None = None,
 ) -> Path:
     """Train a model and keep the version that validates best.
@@ -159,6 +117,9 @@ def train_model(
         Pauses the run, or ends it early with the best version kept.
     hooks : TrainingHooks, optional
         What is called while the run goes on.
+    preview : callable, optional
+        Called with the model as it is, ready to use, and the iteration, instead of
+        `hooks.on_preview` and under the same rules.
     notify : callable, optional
         Told what should be known about the annotation before training begins.
 
@@ -174,15 +135,18 @@ def train_model(
     Cancelled
         If `cancel` was set.
     """
-    _check_name(model.name)
+    hooks = hooks or TrainingHooks()
+    if hooks.on_status is not None:
+        hooks.on_status(TrainingStatus("preparing", 0, settings.iterations))
+    check_name(model.name)
     if not resume and _holds_run(folder):
         raise InputError(
             f"The folder {folder} already holds a training run: resume it, or choose another."
         )
     torch.manual_seed(settings.seed)
     network, metadata, parent = _start(model, start, training, settings)
-    items = _annotated(training, metadata, network)
-    held_out = _annotated(validation, metadata, network)
+    items = annotated(training, metadata, network)
+    held_out = annotated(validation, metadata, network)
     found = survey([item.labels for item in items])
     metadata = metadata.model_copy(
         update={
@@ -193,27 +157,33 @@ def train_model(
     )
     said = notices(found, metadata, parent)
     check_annotated(items, network.in_channels)
+    scored = [item for item in held_out if (item.labels > 0).any()]
     held_objects: list[HeldOut] = []
-    if not any((item.labels > 0).any() for item in held_out):
+    if not scored:
         items, held_objects, more = hold_out(items, settings.hold_out, settings.seed)
         said += more
+    elif any(item.sparse for item in scored):
+        scored, held_objects = [], all_held_out(scored)
     for notice in said:
         if notify is not None:
             notify(notice)
     path = folder / f"{metadata.name}{SUFFIX}"
-
+    where = choose_device(device)
     replayed: list[AnnotatedImage] = []
     if settings.replay > 0:
         if parent is None:
             raise InputError(
                 "Only a model that training starts from knows something to keep: name one."
             )
-        replayed = replay_images(network, parent, keep, device=choose_device(device), cancel=cancel)
+        replayed = replay_images(network, parent, keep, device=where, cancel=cancel)
 
     def keep_best(best: EmbeddingNetwork, scores: dict[str, float], iteration: int) -> None:
         save_model(path, best, _with_scores(metadata, scores, iteration))
 
-    scored = [item for item in held_out if (item.labels > 0).any()]
+    def on_preview(network: EmbeddingNetwork, iteration: int) -> None:
+        if preview is not None:
+            preview(Model(network, metadata, where), iteration)
+
     trainer = Trainer(
         network,
         items,
@@ -223,8 +193,8 @@ def train_model(
         scorer=_scorer(scored, held_objects, scaled_settings(metadata.recommended, metadata.scale)),
         keep=keep_best,
         replay=replayed,
-        hooks=hooks,
-        device=choose_device(device),
+        hooks=hooks if preview is None else replace(hooks, on_preview=on_preview),
+        device=where,
         precision=precision,
     )
     if resume:
@@ -234,15 +204,6 @@ def train_model(
     if not path.exists():  # resumed under another name, or the file was taken away
         keep_best(trainer.averaged_network, {}, trainer.iteration)
     return path
-
-
-def _check_name(name: str) -> None:
-    """Make sure that a model's name can be that of its file."""
-    if not name.strip() or any(letter in name for letter in "/\\\0"):
-        raise InputError(
-            f"A model cannot be called {name!r}: its name becomes that of its file, so give one "
-            "without slashes."
-        )
 
 
 def _holds_run(folder: Path) -> bool:
@@ -287,7 +248,7 @@ def _start(
             update["recommended"] = scaled_settings(seen, 1 / model.scale)
         model = model.model_copy(update={**update, "parent": parent.name})
         return network.train(), model, parent
-    update = {"arguments": {"in_channels": _channels_of(training), **model.arguments}}
+    update = {"arguments": {"in_channels": channels_of(training), **model.arguments}}
     if "recommended" not in given:
         trained = model.recommended.updated(ranges=settings.objective.ranges)
         update["recommended"] = scaled_settings(trained, 1 / model.scale)
@@ -304,66 +265,6 @@ def _scorer(
     if images:
         return SegmentationScorer(_few(images), settings)
     return HeldOutScorer(objects, settings) if objects else None
-
-
-def _channels_of(images: Sequence[LabelledImage]) -> int:
-    """Return how many channels a new network needs for the images.
-
-    The first one decides. What cannot be used is told when the images are prepared.
-    """
-    if not images or images[0].channel is not None or images[0].channel_axis is None:
-        return 1
-    shape = _as_array(images[0].image).shape
-    axis = images[0].channel_axis
-    return max(1, shape[axis]) if -len(shape) <= axis < len(shape) else 1
-
-
-def _as_array(values: Any) -> NDArray[Any]:
-    """Return an array of what may be nested lists."""
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise InputError("An image needs rows of the same length.") from error
-
-
-def _annotated(
-    images: Sequence[LabelledImage], metadata: ModelMetadata, network: EmbeddingNetwork
-) -> list[AnnotatedImage]:
-    """Return the images normalised, with the channels the network expects."""
-    items = []
-    for number, item in enumerate(images, start=1):
-        what = item.name or f"image {number}"
-        try:
-            channels = prepare_image(
-                _as_array(item.image),
-                network.in_channels,
-                network.ndim,
-                channel=item.channel,
-                channel_axis=item.channel_axis,
-            )
-            labels = annotated_labels(
-                _as_array(item.labels),
-                item.zero,
-                background=item.background,
-                region=item.region,
-                whole_objects=item.whole_objects,
-            )
-        except InputError as error:
-            raise InputError(f"{what}: {error}") from error
-        if channels.shape[1:] != labels.shape:
-            raise InputError(
-                f"{what}: the image measures {channels.shape[1:]} pixels and its labels "
-                f"{labels.shape}; they must be the same."
-            )
-        items.append(
-            AnnotatedImage(
-                scaled_image(metadata.normalization(channels), metadata.scale),
-                scaled_labels(labels, metadata.scale),
-                item.weight,
-                item.group,
-            )
-        )
-    return items
 
 
 def _few(images: Sequence[AnnotatedImage]) -> list[AnnotatedImage]:

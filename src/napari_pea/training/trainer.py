@@ -299,7 +299,7 @@ class Trainer:
         if self._is_logged():
             self._write_row(cancel, validated=self._is_validated())
         if self._is_validated() or self.iteration % self.settings.checkpoint_every == 0:
-            self._save()
+            self._save(curves=self._is_validated())
 
     def _write_row(self, cancel: CancelToken | None, *, validated: bool) -> None:
         """Write a row of the log."""
@@ -347,19 +347,19 @@ class Trainer:
                 losses.append(sum(term.item() for term in terms.values()))
         return float(np.mean(losses))
 
-    def _save(self) -> None:
-        """Write the checkpoint, the log and the curves."""
+    def _save(self, *, curves: bool = True) -> None:
+        """Write the checkpoint and the log, and draw the curves, which takes longer."""
         if self.folder is None:
             return
         try:
-            self._write(self.folder)
+            self._write(self.folder, curves=curves)
         except OSError as error:
             raise InputError(
                 f"The training run could not be saved in {self.folder}: {error.strerror}; "
                 "make room or mend the folder, then resume the run."
             ) from error
 
-    def _write(self, folder: Path) -> None:
+    def _write(self, folder: Path, *, curves: bool) -> None:
         """Write everything that belongs to the run."""
         Checkpoint(
             iteration=self.iteration,
@@ -375,4 +375,5 @@ class Trainer:
         ).save(folder)
         if self.history.rows:
             self.history.save_csv(folder / "log.csv")
-            self.history.save_picture(folder / "curves.png")
+            if curves:
+                self.history.save_picture(folder / "curves.png")

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from napari_pea.core.affinity import embedding_affinities, pixel_major, unit_vectors
 from napari_pea.core.errors import InputError
-from napari_pea.core.mutex import embedding_mutex_watershed, mutex_watershed
+from napari_pea.core.mutex import (
+    EmbeddingWatershed,
+    embedding_mutex_watershed,
+    mutex_watershed,
+)
 
 FOUR = [(-1, 0), (0, -1), (-3, 0), (0, -3)]
 
@@ -64,6 +68,32 @@ def test_equals_the_definition_but_for_rounding(reference, small_tiles, drawn, d
     else:
         inside = arguments["mask"]
         assert np.array_equal(labels > 0, np.ones(labels.shape, bool) if inside is None else inside)
+
+
+@given(st.data())
+def test_other_repulsive_offsets_again_and_again(small_tiles, drawn, data):
+    vectors, affinities, offsets, arguments = data.draw(drawn())
+    ndim = affinities.ndim - 1
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    vectors = exact_vectors(rng, affinities.shape[1:], 16, data.draw(st.integers(1, 7)))
+    pixels = rng.permutation(affinities[0].size)
+    said = data.draw(st.booleans()) and len(pixels) >= 8
+    told = {
+        "mask": arguments["mask"],
+        "bias": data.draw(st.sampled_from([0.0, 0.25, -0.25])),
+        "must_link": pixels[:4].reshape(2, 2) if said else None,
+        "cannot_link": pixels[4:8].reshape(2, 2) if said else None,
+        "threads": data.draw(st.integers(1, 2)),
+    }
+    direct, further = offsets[:ndim], offsets[ndim:]
+    with small_tiles():
+        watershed = EmbeddingWatershed(vectors, direct, **told)
+        for some in (further, further[:1], further[::-1], further):
+            every = data.draw(st.none() | st.integers(1, 3))
+            expected = embedding_mutex_watershed(
+                vectors, direct + list(some), ndim, strides=every, **told
+            )
+            assert np.array_equal(watershed.partition(some, strides=every), expected)
 
 
 def test_opposite_vectors_do_not_merge_within_a_tight_cluster():

@@ -14,15 +14,14 @@ from napari_pea.core.mutex.arguments import (
     checked_affinities,
     checked_bias,
     checked_count,
-    checked_embedding,
     checked_mask,
     checked_offsets,
     checked_strides,
     checked_threads,
-    count_of,
 )
 from napari_pea.core.mutex.backends import OWN, backend_named
 from napari_pea.core.mutex.constraints import linked
+from napari_pea.core.mutex.embedding import EmbeddingWatershed, embedding_mutex_watershed
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 
 if TYPE_CHECKING:
@@ -30,7 +29,12 @@ if TYPE_CHECKING:
 
     from napari_pea.core.neighborhood import Offset
 
-__all__ = ["embedding_mutex_watershed", "mutex_watershed", "signed_mutex_watershed"]
+__all__ = [
+    "EmbeddingWatershed",
+    "embedding_mutex_watershed",
+    "mutex_watershed",
+    "signed_mutex_watershed",
+]
 
 
 def mutex_watershed(
@@ -141,78 +145,6 @@ def mutex_watershed(
         steps,
         n_attract,
         affinities=values,
-        strides=every,
-        inside=inside,
-        said=said,
-        bias=checked_bias(bias),
-    )
-    return solve(task, threads=n_threads, progress=progress, cancel=cancel).reshape(shape)
-
-
-def embedding_mutex_watershed(
-    vectors: NDArray[np.floating],
-    offsets: NDArray[np.integer] | Sequence[Sequence[int]],
-    n_attractive: int | None = None,
-    *,
-    strides: int | Sequence[int] | None = None,
-    mask: NDArray[np.bool_] | None = None,
-    must_link: ArrayLike | None = None,
-    cannot_link: ArrayLike | None = None,
-    bias: float = 0.0,
-    threads: int = 1,
-    progress: Progress = ignore_progress,
-    cancel: CancelToken | None = None,
-) -> NDArray[np.uint32]:
-    """Partition an image straight from its embedding, without a stack of affinities.
-
-    The result is that of `mutex_watershed` with the affinities of the embedding (cosines
-    with negative ones raised to 0), up to rounding. A cosine is computed when it is needed.
-    Most repulsive ones never are: a cluster is known to lie within an angle of the vector of
-    one of its pixels, and two clusters whose vectors are close cannot repel each other much.
-
-    Parameters
-    ----------
-    vectors : array of float, shape (D, *spatial)
-        Embedding vectors of unit length or shorter, in 2D or 3D. Taken as they are if D is the axis
-        that varies fastest in memory (see `napari_pea.core.affinity.pixel_major`), copied
-        otherwise.
-    offsets, n_attractive, strides, mask, must_link, cannot_link, bias
-        See `mutex_watershed`.
-    threads, progress, cancel
-        See `mutex_watershed`.
-
-    Returns
-    -------
-    array of uint32, shape (*spatial)
-        Objects numbered from 1 without gaps, in the order of their first pixels; 0 outside
-        the mask.
-
-    Raises
-    ------
-    InputError
-        If an argument does not fit the others, an offset is zero, a vector is longer than 1
-        or has values that are infinite or not numbers, or constraints contradict each other.
-    Cancelled
-        If `cancel` was set.
-    """
-    rows = checked_embedding(vectors)
-    shape = np.shape(vectors)[1:]
-    n_offsets = count_of(offsets)
-    steps = checked_offsets(offsets, (n_offsets, *shape))
-    n_attract = checked_count(n_attractive, (n_offsets, *shape))
-    every = checked_strides(strides, len(shape))
-    inside = None if mask is None else checked_mask(mask, shape)
-    said = linked(must_link, cannot_link, shape, inside)
-    n_threads = checked_threads(threads)
-
-    from napari_pea.core.mutex.problem import problem
-    from napari_pea.core.mutex.solver import solve
-
-    task = problem(
-        shape,
-        steps,
-        n_attract,
-        vectors=rows,
         strides=every,
         inside=inside,
         said=said,

@@ -84,6 +84,18 @@ def checked_count(n_attractive: int | None, shape: tuple[int, ...]) -> int:
     return count
 
 
+def checked_channels(
+    vectors: NDArray[np.floating],
+    offsets: NDArray[np.integer] | Sequence[Sequence[int]],
+    n_attractive: int | None,
+) -> tuple[tuple[int, ...], Sequence[Offset], int]:
+    """Return the shape of an image, its offsets and how many of them attract."""
+    shape = np.shape(vectors)[1:]
+    n_offsets = count_of(offsets)
+    steps = checked_offsets(offsets, (n_offsets, *shape))
+    return shape, steps, checked_count(n_attractive, (n_offsets, *shape))
+
+
 def checked_strides(strides: int | Sequence[int] | None, ndim: int) -> tuple[int, ...] | None:
     """Return one stride for each axis; None for all ones."""
     if strides is None:

@@ -82,6 +82,8 @@ def mwatershed(
                     )
         priorities[channel][here] = np.where(taken, values, 0)
     labels: NDArray[np.integer] = agglom(priorities, [list(offset) for offset in offsets])
+    alone = labels == 0
+    labels[alone] = labels.max(initial=0) + np.arange(1, 1 + alone.sum(), dtype=labels.dtype)
     return labels
 
 

@@ -47,12 +47,16 @@ def mark_repulsion(pairs: Pairs, frame: Frame, clusters: Clusters, threshold: np
                 here, there = np.uint64(start), np.uint64(start + step)
                 ahead, behind = np.uint64(word + start), np.uint64(word + start + step)
                 value = np.uint64(channel * n_pixels + pixel)
-                if pairs.depth:
+                if pairs.depth and every > 1:
                     for i in range(0, count, every):
                         x = np.uint64(i)
-                        inside = (labels[here + x] != OUTSIDE) & (labels[there + x] != OUTSIDE)
-                        marks[ahead + x] |= forward if inside else _ZERO
-                        marks[behind + x] |= backward if inside else _ZERO
+                        marks[ahead + x] |= forward
+                        marks[behind + x] |= backward
+                elif pairs.depth:
+                    for i in range(count):
+                        marks[ahead + np.uint64(i)] |= forward
+                    for i in range(count):
+                        marks[behind + np.uint64(i)] |= backward
                 elif every > 1 or signed:
                     for i in range(0, count, every):
                         x = np.uint64(i)

@@ -45,6 +45,8 @@ class Pairs(NamedTuple):
         Decides which.
     masked : bool
         Whether some pixels lie outside.
+    provisional : bool
+        Whether a pair is put off where it depends on the repulsive offsets what becomes of it.
     """
 
     shape: NDArray[np.int64]
@@ -62,6 +64,7 @@ class Pairs(NamedTuple):
     rates: NDArray[np.uint64]
     seed: np.uint64
     masked: bool
+    provisional: bool
 
 
 class Frame(NamedTuple):

@@ -85,8 +85,8 @@ def problem(
     attract = channels < n_attractive
     pairs = Pairs(
         extent,
-        np.empty(0, dtype=np.float32) if affinities is None else affinities.reshape(-1),
-        np.empty(0, dtype=np.float32) if vectors is None else vectors.reshape(-1),
+        _only_read(affinities),
+        _only_read(vectors),
         np.uint64(0 if vectors is None else vectors.shape[1]),
         offsets[attract],
         offsets[~attract],
@@ -99,8 +99,32 @@ def problem(
         np.full(len(steps), ALL, dtype=np.uint64),
         np.uint64(0),
         inside is not None,
+        False,
     )
     return Problem(pairs, _labels(shape, inside), said)
+
+
+def with_repulsion(
+    given: Problem, repulsive: Sequence[Offset], strides: Sequence[int] | None
+) -> Problem:
+    """Return a problem of an embedding with other repulsive offsets.
+
+    Parameters
+    ----------
+    given : Problem
+        Its labels are shared.
+    repulsive : sequence of offset
+        The offsets that repel.
+    strides : sequence of int, optional
+        Repulsive pairs start at multiples only.
+    """
+    offsets, channels = _fitting(repulsive, given.pairs.shape)
+    pairs = given.pairs._replace(
+        repulsive=offsets,
+        repulsive_channels=channels,
+        strides=_in_3d([strides or (1, 1, 1)], 1)[0],
+    )
+    return given._replace(pairs=pairs)
 
 
 def signed_problem(
@@ -131,8 +155,8 @@ def signed_problem(
     rates = np.where(direct, ALL, round(fraction * ALL)).astype(np.uint64)
     pairs = Pairs(
         extent,
-        affinities.reshape(-1),
-        np.empty(0, dtype=np.float32),
+        _only_read(affinities),
+        _only_read(None),
         np.uint64(0),
         offsets,
         offsets,
@@ -145,6 +169,7 @@ def signed_problem(
         rates,
         np.uint64(seed % 2**64),
         inside is not None,
+        False,
     )
     none = np.empty(0, dtype=np.int64)
     said = Linked(none, none, none.reshape(0, 2), np.empty(0, dtype=np.uint32))
@@ -178,6 +203,16 @@ def _in_3d(rows: Sequence[Sequence[int]], missing: int) -> NDArray[np.int64]:
     padded = [(missing,) * (3 - len(row)) + tuple(row) for row in rows]
     rows_in_3d: NDArray[np.int64] = np.array(padded, dtype=np.int64).reshape(-1, 3)
     return rows_in_3d
+
+
+def _only_read(values: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Return values in one row, or none, that cannot be written.
+
+    Kernels are compiled anew for arrays that can be. So that is one kind less.
+    """
+    row = np.empty(0, dtype=np.float32) if values is None else values.reshape(-1)[:]
+    row.flags.writeable = False
+    return row
 
 
 def _labels(shape: tuple[int, ...], inside: NDArray[np.bool_] | None) -> NDArray[np.uint32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,8 @@ TILES = {2: (1, 128, 128), 3: (16, 64, 64)}
 #: Ends of the stretches that pairs are visited in, with few and with many repulsive offsets:
 #: new marks for each stretch save lookups, but cost time for each offset.
 STRETCHES = {16: (0.3, 0.5, 0.65, 0.8, 0.9, 0.96, 1.0), 1 << 30: (0.4, 0.65, 0.85, 1.0)}
-#: The same for the pairs that no tile decides.
-LAST_STRETCHES = (0.5, 0.85, 1.0)
+#: The same for the pairs that the first tiles put off, by the number of axes.
+LAST_STRETCHES = {2: (0.5, 0.85, 1.0), 3: (0.3, 0.6, 0.8, 0.93, 1.0)}
 #: Tiles of a task, and pairs between two looks at the cancel token.
 TILES_PER_TASK = 4
 PAIRS_PER_TASK = 1 << 18
@@ -49,7 +49,7 @@ def solve(
     threads : int
         How many tiles are solved at the same time.
     progress : callable
-        Told the tiles and chunks of pairs done, and how many there are.
+        Told the tasks of tiles done, and how many there are.
     cancel : CancelToken, optional
         Checked between them.
 
@@ -62,27 +62,63 @@ def solve(
     Cancelled
         If `cancel` was set.
     """
+    if problem.labels.size == 0:
+        return problem.labels
+    state = solve_rounds(problem, threads, progress, cancel)
+    keys, ids = sorted_pending(problem, state.pending)
+    visit_pending(problem, state, keys, ids, cancel)
+    number_objects(problem.labels, state.sizes)
+    return problem.labels
+
+
+class State(NamedTuple):
+    """The clusters of an image while it is solved; their labels are those of the problem.
+
+    Attributes
+    ----------
+    sizes : array of uint32, shape (pixels,)
+        Number of pixels, at the label.
+    radii : array of float32, shape (pixels,) or (0,)
+        Angles around the vector at the label; of no length if there are affinities.
+    pending : array of uint8, shape (A * pixels,)
+        Attractive pairs that are not decided.
+    """
+
+    sizes: NDArray[np.uint32]
+    radii: NDArray[np.float32]
+    pending: NDArray[np.uint8]
+
+
+def solve_rounds(
+    problem: Problem, threads: int, progress: Progress, cancel: CancelToken | None
+) -> State:
+    """Decide what tiles can decide.
+
+    Parameters
+    ----------
+    problem, threads, progress, cancel
+        See `solve`.
+    """
     pairs, labels, said = problem
     n_pixels = labels.size
-    if n_pixels == 0:
-        return labels
     sizes = np.ones(n_pixels, dtype=np.uint32)
     radii = np.zeros(n_pixels if pairs.depth else 0, dtype=np.float32)
     pending = np.zeros(len(pairs.attractive) * n_pixels, dtype=np.uint8)
-    linked_sizes = _link(problem, sizes)
+    spoken, counts = _link(problem, sizes)
     if said:
         all_pending(pairs, labels, pending)
     shape = tuple(pairs.shape.tolist())
-    extent = tile_extent(shape, TILES[2 if shape[0] == 1 else 3])
+    n_axes = 2 if shape[0] == 1 else 3
+    extent = tile_extent(shape, TILES[n_axes])
     rounds = rounds_of(shape, extent)
-    steps = sum(ceil(len(origins) / TILES_PER_TASK) for origins in rounds) + 1
+    steps = sum(ceil(len(origins) / TILES_PER_TASK) for origins in rounds)
     done = 0
     tile = frame_of(pairs, (0, 0, 0), extent, tile_strides(extent), extent)
     few = min(limit for limit in STRETCHES if len(pairs.repulsive) <= limit)
-    stretches = np.array(STRETCHES[few]), np.array(LAST_STRETCHES)
+    stretches = np.array(STRETCHES[few]), np.array(LAST_STRETCHES[n_axes])
     if pairs.depth:  # all pairs are marked, once and for all
         stretches = (np.ones(1), np.ones(1))
-    nothing = _nothing_apart()
+    nothing = nothing_apart()
     for number, origins in enumerate(rounds):
         tasks = [origins[n : n + TILES_PER_TASK] for n in range(0, len(origins), TILES_PER_TASK)]
 
@@ -111,32 +147,50 @@ def solve(
                 for _ in pool.map(work, tasks):
                     done += 1
                     progress(done, steps)
-    sizes[linked_sizes[0]] = linked_sizes[1]
-    radii[said.pixels if pairs.depth else []] = np.pi  # their vectors are not known to be close
-    _solve_pending(problem, sizes, radii, pending, cancel)
-    progress(steps, steps)
-    number_objects(labels, sizes)
-    return labels
+    sizes[spoken] = counts
+    if pairs.depth:
+        radii[said.pixels] = np.pi  # their vectors are not known to be close
+    return State(sizes, radii, pending)
 
 
-def _solve_pending(
-    problem: Problem,
-    sizes: NDArray[np.uint32],
-    radii: NDArray[np.float32],
-    pending: NDArray[np.uint8],
-    cancel: CancelToken | None,
-) -> None:
-    """Visit the pairs that the tiles left over."""
-    pairs, labels, said = problem
+def sorted_pending(
+    problem: Problem, pending: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return the keys and ids of the pairs that are not decided, in order."""
     nothing = np.empty(0, dtype=np.uint32)
-    n = gather_pending(pairs, labels, pending, nothing, nothing)
+    n = gather_pending(problem.pairs, problem.labels, pending, nothing, nothing)
+    keys, ids, sorted_keys, sorted_ids = (np.empty(n, dtype=np.uint32) for _ in range(4))
+    gather_pending(problem.pairs, problem.labels, pending, keys, ids)
+    sort_keys(keys, ids, sorted_keys, sorted_ids, n)
+    return sorted_keys, sorted_ids
+
+
+def visit_pending(
+    problem: Problem,
+    state: State,
+    keys: NDArray[np.uint32],
+    ids: NDArray[np.uint32],
+    cancel: CancelToken | None,
+    opened: NDArray[np.float32] | None = None,
+) -> None:
+    """Visit pairs in the whole image.
+
+    Parameters
+    ----------
+    problem, cancel
+        See `solve`.
+    state : State
+        Changed as the labels are.
+    keys, ids : array of uint32
+        The pairs, in order.
+    opened : array of float32, shape (pixels,), optional
+        At a label: the priority below which the cluster is left alone; changed.
+    """
+    pairs, labels, said = problem
+    n = len(keys)
     if n == 0:
         return
-    keys, ids, sorted_keys, sorted_ids = (np.empty(n, dtype=np.uint32) for _ in range(4))
-    gather_pending(pairs, labels, pending, keys, ids)
     check_cancel(cancel)
-    sort_keys(keys, ids, sorted_keys, sorted_ids, n)
-    del keys, ids
     shape = tuple(pairs.shape.tolist())
     image = frame_of(pairs, (0, 0, 0), shape, (shape[1] * shape[2], shape[2], 1), None)
     following = np.empty(labels.size, dtype=np.uint32)
@@ -144,9 +198,9 @@ def _solve_pending(
     clusters = Clusters(
         labels,
         following,
-        sizes,
-        np.empty(0, dtype=np.float32),
-        radii,
+        state.sizes,
+        np.empty(0, dtype=np.float32) if opened is None else opened,
+        state.radii,
         np.empty(image.reach.shape[1] * labels.size, dtype=np.uint32),
         np.full((2, N_REMEMBERED), OUTSIDE, dtype=np.uint32),
     )
@@ -154,12 +208,13 @@ def _solve_pending(
         image.reach[:] = np.uint32(0xFFFFFFFF)
         image = image._replace(least=np.uint32(0))
     apart = _apart(problem)
-    ends = [n] if pairs.depth else [ceil(n * end) for end in LAST_STRETCHES]
+    last = LAST_STRETCHES[2 if shape[0] == 1 else 3]
+    ends = [n] if pairs.depth else [ceil(n * end) for end in last]
     start = 0
     for end in ends:
         if end <= start:
             continue
-        mark_repulsion(pairs, image, clusters, _number_of(sorted_keys[end - 1]))
+        mark_repulsion(pairs, image, clusters, _number_of(keys[end - 1]))
         for begin in range(start, end, PAIRS_PER_TASK):
             check_cancel(cancel)
             stop = min(begin + PAIRS_PER_TASK, end)
@@ -168,12 +223,12 @@ def _solve_pending(
                 image,
                 clusters,
                 apart,
-                sorted_keys,
-                sorted_ids,
+                keys,
+                ids,
                 begin,
                 stop,
                 np.uint64(0),
-                pending,
+                state.pending,
             )
         start = end
 
@@ -214,7 +269,8 @@ def _apart(problem: Problem) -> Apart:
     return Apart(said.apart.astype(np.uint32), concerned, groups)
 
 
-def _nothing_apart() -> Apart:
+def nothing_apart() -> Apart:
+    """Return that the user forbids nothing."""
     return Apart(
         np.empty((0, 2), dtype=np.uint32),
         np.empty(0, dtype=np.uint8),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from napari_pea.core.kernels import compiled, inlined, prefetch
 from napari_pea.core.mutex.parts import N_REMEMBERED, Apart, Clusters, Frame, Pairs
-from napari_pea.core.mutex.priorities import angle_between, cosine, flipped
+from napari_pea.core.mutex.priorities import angle_between, cosine, flipped, repulsion_within
 
 #: How many pairs ahead memory is fetched.
 LOOK_AHEAD = 32
@@ -107,7 +107,8 @@ def visit(
     id_bits : uint64
         Bits of an id that tell the pixel; 0 if ids count all pixels of the image instead.
     pending : array of uint8, shape (A * pixels,)
-        Set for pairs that are put off, because one of the clusters is open.
+        Set for pairs that are put off: one of the clusters is open, or it depends on the
+        repulsive offsets what becomes of the pair and the problem is provisional.
     """
     # Names of arrays on their own: reading them from the tuples counts references.
     labels, following, sizes = clusters.labels, clusters.following, clusters.sizes
@@ -193,7 +194,31 @@ def visit(
             continue
         bits[0] = flipped(keys[i])
         priority = number[0]
-        if opened.size and (opened[small] >= priority or opened[large] >= priority):
+        put_off = opened.size > 0 and (opened[small] >= priority or opened[large] >= priority)
+        spread = np.float32(0)
+        close = False
+        if depth and not put_off:
+            if sizes[small] > sizes[large]:
+                smaller, larger = large, small
+            else:
+                smaller, larger = small, large
+            first = pixel_of(np.uint64(smaller), base, row, section, columns_of, rows_of)
+            second = pixel_of(np.uint64(larger), base, row, section, columns_of, rows_of)
+            spread = angle_between(cosine(vectors, depth, first, second)) + radii[smaller]
+            close = repulsion_within(spread + radii[larger]) <= priority
+            if not close and pairs.provisional:  # look at every member: it is for later, too
+                spread = np.float32(0)
+                member = np.uint64(smaller)
+                while True:
+                    pixel = pixel_of(member, base, row, section, columns_of, rows_of)
+                    angle = angle_between(cosine(vectors, depth, pixel, second))
+                    spread = max(spread, angle)
+                    member = np.uint64(following[member])
+                    if member == smaller:
+                        break
+                close = repulsion_within(spread + radii[larger]) <= priority
+            put_off = pairs.provisional and not close
+        if put_off:
             pixel = pixel_of(u, base, row, section, columns_of, rows_of)
             pending[offset * n_pixels + pixel] = 1
             opened[small] = max(opened[small], priority)
@@ -207,16 +232,6 @@ def visit(
         if kept_apart(couples, concerned, groups, labels, small, large):
             continue
         size = min(sizes[small] + sizes[large], largest)
-        spread = np.float32(0)
-        close = False
-        if depth:
-            first = pixel_of(np.uint64(small), base, row, section, columns_of, rows_of)
-            second = pixel_of(np.uint64(large), base, row, section, columns_of, rows_of)
-            spread = angle_between(cosine(vectors, depth, first, second)) + radii[small]
-            # No cosine between the two is below that of this angle, which is at least
-            # 1 - angle² / 2.
-            angle = spread + radii[large]
-            close = angle * angle <= np.float32(2) * priority
         if not close and size >= least:
             slot = (small * np.uint32(31) + large) & np.uint32(N_REMEMBERED - 1)
             if blocked[0, slot] == small and blocked[1, slot] == large:
