@@ -67,6 +67,15 @@ class KernelCache(FunctionCache):
             # The index is written before the code, and may now name that of an older source.
             self._forget()
 
+    def is_filled(self) -> bool:
+        """Whether the present sources were compiled into this cache."""
+        digest = digest_of_kernels(Path(self._py_func.__code__.co_filename).parent)
+        try:
+            index = self._cache_file._load_index()
+        except Exception:  # noqa: BLE001 - a damaged file may give anything
+            return False
+        return any(digest in key for key in index)
+
     def _forget(self) -> None:
         with suppress(OSError):
             Path(self._cache_file._index_path).unlink(missing_ok=True)
@@ -80,6 +89,12 @@ class KernelCache(FunctionCache):
 def is_cached(kernel: Callable[..., Any]) -> bool:
     """Whether the machine code of something compiled is kept for other processes."""
     return isinstance(getattr(kernel, "_cache", None), KernelCache)
+
+
+def is_filled(kernel: Callable[..., Any]) -> bool:
+    """Whether there is machine code of something compiled that was kept by any process."""
+    cache = getattr(kernel, "_cache", None)
+    return isinstance(cache, KernelCache) and cache.is_filled()
 
 
 @lru_cache

@@ -53,11 +53,16 @@ SETTINGS = TrainingSettings(
 
 #: What is tried for the recommended settings.
 CHOICES = {
-    "ranges": ((1, 6, 10, 18), (1, 6, 10, 18, 30), (1, 6, 10, 18, 30, 54), (1, 10, 30, 54, 80)),
-    "strides": (4, 6, 9),
-    "bias": (-0.1, 0.0, 0.1, 0.2),
-    "foreground_threshold": (0.4, 0.5, 0.6),
-    "min_size": (50, 100, 200),
+    "ranges": (
+        (1, 6, 10, 18, 30, 54),
+        (1, 10, 30, 54, 80),
+        (1, 10, 30, 54, 80, 110),
+        (1, 18, 54, 80),
+    ),
+    "strides": (6, 9, 12),
+    "bias": (-0.2, -0.1, 0.0, 0.1),
+    "foreground_threshold": (0.5, 0.6, 0.7),
+    "min_size": (100, 200, 300),
 }
 
 

@@ -1,4 +1,4 @@
-"""Finding out, without holding up the window, where a network can run."""
+"""Getting ready, without holding up the window: devices and compiled code."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class DeviceFinder(QObject):
     found = Signal(tuple)
 
     def start(self) -> None:
-        """Start looking."""
-        Thread(target=self._look, name="napari-pea devices").start()
+        """Start looking, and have compiled what the first click needs."""
+        Thread(target=self._look, name="napari-pea devices", daemon=True).start()
 
     def _look(self) -> None:
         # A broken PyTorch is reported when the user starts something. A RuntimeError means
@@ -25,3 +25,8 @@ class DeviceFinder(QObject):
             from napari_pea.core.device import available_devices
 
             self.found.emit(available_devices())
+            from napari_pea.core.warm import compile_elsewhere, warm_up
+
+            process = compile_elsewhere()
+            if process is None or process.wait() == 0:
+                warm_up()

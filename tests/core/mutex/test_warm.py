@@ -58,14 +58,3 @@ def test_every_kernel_is_compiled(small_tiles):
                 mutex_watershed(affinities, offsets)
                 embedding_mutex_watershed(vectors, offsets)
     assert signatures() == before
-
-
-def test_another_process_warms_up():
-    process = warm.warm_up_elsewhere()
-    assert process is not None
-    assert process.wait() == 0
-
-
-def test_without_a_cache_no_process_is_started(monkeypatch):
-    monkeypatch.setattr(warm, "is_cached", lambda kernel: kernel is not warm.solve_tiles)
-    assert warm.warm_up_elsewhere() is None

@@ -77,8 +77,7 @@ def mutex_watershed(
     must_link : array of int, optional
         Pixels that are joined before anything else: pairs of shape (P, 2, ndim), or (P, 2)
         as flat indices, or a label image in which all pixels of a label are joined. What
-        lies outside the mask says nothing. An array of the shape of the image is a label
-        image.
+        lies outside the mask says nothing. What could be pairs or labels is refused.
     cannot_link : array of int, optional
         Pixels that never lie in one object: pairs as above, or a label image whose labels
         exclude each other; 0 is no label.

@@ -135,6 +135,12 @@ def _pairs_or_groups(
             f"(P, 2, {ndim}) or, as flat indices, (P, 2), all of whole numbers; not "
             f"{array.dtype} of shape {array.shape}."
         )
+    if array.shape == shape and shape[1:] in ((2,), (2, ndim)) and array.any():
+        other = "coordinates" if ndim == 2 else "flat indices"
+        raise InputError(
+            f"{name} of shape {shape} could be pairs of pixels or a label image: give pairs, "
+            f"as {other}."
+        )
     if array.shape == shape:
         if array.min() < 0:
             raise InputError(f"The label image {name} cannot be negative: 0 is no label.")

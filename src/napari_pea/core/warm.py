@@ -1,0 +1,48 @@
+"""Having all that the dock compiles compiled before it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+
+
+def warm_up() -> None:
+    """Compile, or load from the cache, everything between an embedding and its margins.
+
+    That takes up to a minute where nothing is cached yet, and a fraction of a second where
+    it is.
+    """
+    from napari_pea.core import margins
+    from napari_pea.core.affinity import pixel_major
+    from napari_pea.core.fragments import absorb_fragments
+    from napari_pea.core.mutex import warm
+
+    warm.warm_up()
+    margins.warm_up()
+    labels = np.ones((8, 8), dtype=np.uint32)
+    labels[3, 3] = 2
+    absorb_fragments(labels, pixel_major(np.ones((1, 8, 8), dtype=np.float32)))
+
+
+def compile_elsewhere() -> subprocess.Popen[bytes] | None:
+    """Have another process compile what is not in the cache yet.
+
+    Compiling in a thread would make a window stutter, because it is Python that compiles.
+
+    Returns
+    -------
+    Popen or None
+        The process, which ends by itself; None if there is nothing to do for it, or no
+        cache that both could use.
+    """
+    from napari_pea.core.kernels import is_cached, is_filled
+    from napari_pea.core.mutex.tiles import solve_tiles
+
+    if not is_cached(solve_tiles) or is_filled(solve_tiles):
+        return None
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # of Windows
+    command = [sys.executable, "-c", f"from {__name__} import warm_up; warm_up()"]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL, creationflags=flags, **quiet)  # noqa: S603
