@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from napari_pea.core.constraints import Constraints
 from napari_pea.core.mutex import (
     EmbeddingWatershed,
@@ -16,7 +18,6 @@ from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.settings import SegmentationSettings
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 #: More bring little: what tiles leave over is solved by one.
@@ -232,11 +233,18 @@ def _choices(
     constraints: Constraints | None,
 ) -> dict[str, Any]:
     """Return what both ways to partition are told alike."""
+    must_link = cannot_link = None
+    if constraints:
+        must_link, cannot_link = constraints.must_link, constraints.cannot_link
+        if foreground is not None and foreground.ndim == 2:
+            # Two columns of flat indices might as well be an image.
+            must_link = np.stack(np.unravel_index(must_link, foreground.shape), axis=-1)
+            cannot_link = np.stack(np.unravel_index(cannot_link, foreground.shape), axis=-1)
     return {
         "strides": settings.strides_for(neighborhood.ndim),
         "mask": foreground_mask(foreground, settings),
-        "must_link": None if constraints is None else constraints.must_link,
-        "cannot_link": None if constraints is None else constraints.cannot_link,
+        "must_link": must_link,
+        "cannot_link": cannot_link,
         "bias": settings.bias,
         "threads": N_THREADS,
     }
