@@ -21,7 +21,7 @@ if process is not None:
 def ask(folder):
     """Ask another process, with a cache of its own, what it has compiled elsewhere."""
     settings = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
-    return subprocess.run(
+    return subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", ASK], env=settings, check=True, capture_output=True, text=True
     ).stdout.strip()
 
