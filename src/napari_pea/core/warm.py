@@ -42,7 +42,10 @@ def compile_elsewhere() -> subprocess.Popen[bytes] | None:
 
     if not is_cached(solve_tiles) or is_filled(solve_tiles):
         return None
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # of Windows
-    command = [sys.executable, "-c", f"from {__name__} import warm_up; warm_up()"]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL, creationflags=flags, **quiet)  # noqa: S603
+    return subprocess.Popen(  # noqa: S603 - our own code
+        [sys.executable, "-c", f"from {__name__} import warm_up; warm_up()"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # of Windows
+    )
