@@ -62,6 +62,7 @@ def test_report_as_json(
         "min_size": 7,
         "merge_fragments": False,
         "fill_holes": False,
+        "bias": 0.0,
     }
     (entry,) = report["images"]
     labels = read_labels(tmp_path / "out" / "disks0.tif")
