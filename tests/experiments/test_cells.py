@@ -38,8 +38,9 @@ def test_the_recipe_makes_a_model_with_settings_and_scores(
     short = cells.SETTINGS.updated(iterations=2, batch_size=1, crop=32, validate_every=2)
     monkeypatch.setattr(cells, "SETTINGS", short)
     monkeypatch.setattr(cells, "CHOICES", {"min_size": (50, 5000)})
-    path = cells.train_cells(data, tmp_path / "run", device="cpu")
-    trial = cells.tune_cells(data, tmp_path / "run", device="cpu")
+    recipe = cells.recipe(data)
+    path = recipe.train(tmp_path / "run", device="cpu")
+    trial = recipe.tune(tmp_path / "run", device="cpu")
     metadata = load_model(path, "cpu").metadata
     assert (metadata.name, metadata.parent, metadata.scale) == ("cells", "nuclei", 0.5)
     assert metadata.recommended == trial.settings

@@ -59,8 +59,9 @@ def small_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_recipe")
 def test_the_recipe_makes_a_model_with_settings_and_scores(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    path = nuclei.train_nuclei(data, run, device="cpu")
-    trial = nuclei.tune_nuclei(data, run, device="cpu")
+    recipe = nuclei.recipe(data)
+    path = recipe.train(run, device="cpu")
+    trial = recipe.tune(run, device="cpu")
     metadata = load_model(path, "cpu").metadata
     assert metadata.recommended == trial.settings
     assert set(metadata.scores) == {"bbbc039, validation", "dsb2018, validation"}
@@ -68,7 +69,7 @@ def test_the_recipe_makes_a_model_with_settings_and_scores(data: Path, tmp_path:
         recorded = metadata.scores[f"{group}, validation"]["aji"]
         assert recorded == pytest.approx(trial.scores[group]["aji"], abs=1e-3)
     # Started again on a finished run, nothing is trained anew.
-    assert nuclei.train_nuclei(data, run, device="cpu") == path
+    assert recipe.train(run, device="cpu") == path
 
 
 def test_specks_of_bbbc039_are_removed_and_those_of_dsb2018_kept(data: Path) -> None:

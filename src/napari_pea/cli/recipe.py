@@ -10,7 +10,7 @@ import typer
 from napari_pea.cli.console import cancel_on_interrupt, given, progress_bar
 
 if TYPE_CHECKING:
-    from napari_pea.experiments.tuning import Trial
+    from napari_pea.experiments.recipes import Recipe
 
 app = typer.Typer(help="Make a shipped model again.", no_args_is_help=True)
 
@@ -25,14 +25,9 @@ def nuclei(
 
     Started again on the same folder it goes on where it stopped.
     """
-    from napari_pea.experiments.nuclei import train_nuclei, tune_nuclei
+    from napari_pea.experiments.nuclei import recipe
 
-    with cancel_on_interrupt() as cancel:
-        with progress_bar("Training") as progress:
-            path = train_nuclei(data, output, device=device, progress=progress, cancel=cancel)
-        with progress_bar("Choosing settings") as progress:
-            trial = tune_nuclei(data, output, device=device, progress=progress, cancel=cancel)
-    _report(path, trial)
+    _make(recipe(data), output, device)
 
 
 @app.command("cells")
@@ -45,14 +40,9 @@ def cells(
 
     Started again on the same folder it goes on where it stopped.
     """
-    from napari_pea.experiments.cells import train_cells, tune_cells
+    from napari_pea.experiments.cells import recipe
 
-    with cancel_on_interrupt() as cancel:
-        with progress_bar("Training") as progress:
-            path = train_cells(data, output, device=device, progress=progress, cancel=cancel)
-        with progress_bar("Choosing settings") as progress:
-            trial = tune_cells(data, output, device=device, progress=progress, cancel=cancel)
-    _report(path, trial)
+    _make(recipe(data), output, device)
 
 
 @app.command("ablation")
@@ -87,8 +77,13 @@ def ablation(
     typer.echo((output / MARKDOWN_NAME).read_text())
 
 
-def _report(path: Path, trial: Trial) -> None:
-    """Say which settings were chosen and what they score."""
+def _make(recipe: Recipe, output: Path, device: str) -> None:
+    """Follow a recipe, and say which settings were chosen and what they score."""
+    with cancel_on_interrupt() as cancel:
+        with progress_bar("Training") as progress:
+            path = recipe.train(output, device=device, progress=progress, cancel=cancel)
+        with progress_bar("Choosing settings") as progress:
+            trial = recipe.tune(output, device=device, progress=progress, cancel=cancel)
     typer.echo(f"{path}: {trial.settings.as_dict()}")
     for group, summary in trial.scores.items():
         figures = ", ".join(f"{name} {value:.4f}" for name, value in summary.items())

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_pea.core.constraints import Constraints
+from napari_pea.core.constraints import Constraints, group_of, linked_groups
 from napari_pea.core.errors import InputError
 from napari_pea.core.strokes import Stroke
 
@@ -131,35 +131,3 @@ class Corrections:
         if not isinstance(listed, Sequence) or isinstance(listed, str):
             raise InputError("Saved corrections hold a list of strokes: leave them out.")
         return cls(tuple(Stroke.from_dict(stroke) for stroke in listed))
-
-
-def linked_groups(must_link: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Return the pixels that links connect, and in which group each is.
-
-    Parameters
-    ----------
-    must_link : array of int64, shape (P, 2)
-        Flat indices of linked pixels.
-
-    Returns
-    -------
-    pixels : array of int64, shape (n,)
-        The pixels that occur, sorted.
-    group : array of int, shape (n,)
-        The group of each, counted from 0.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    pixels, position = np.unique(must_link, return_inverse=True)
-    first, second = position.reshape(must_link.shape).T
-    links = coo_array((np.ones(len(first), dtype=bool), (first, second)), (len(pixels),) * 2)
-    return pixels, connected_components(links, directed=False)[1]
-
-
-def group_of(
-    wanted: NDArray[np.int64], pixels: NDArray[np.int64], group: NDArray[np.intp]
-) -> NDArray[np.intp]:
-    """Return the group of each wanted pixel, as `linked_groups` numbers them; else -1."""
-    place = np.minimum(np.searchsorted(pixels, wanted), len(pixels) - 1)
-    return np.where(pixels[place] == wanted, group[place], -1)

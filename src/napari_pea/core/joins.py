@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_pea.core.constraints import Constraints
-from napari_pea.core.corrections import linked_groups
+from napari_pea.core.constraints import Constraints, linked_groups
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -63,3 +63,29 @@ def numbered(labels: NDArray[np.integer]) -> NDArray[np.uint32]:
     present[0] = False
     result: NDArray[np.uint32] = np.cumsum(present, dtype=np.uint32)[positions]
     return result
+
+
+def numbered_by_appearance(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Return labels numbered from 1 in the order of their first pixels, flat; 0 stays 0.
+
+    Parameters
+    ----------
+    labels : array of int, shape (*spatial)
+        Object ids of at least 0; 0 is background.
+
+    Returns
+    -------
+    array of int64, shape (pixels,)
+    """
+    flat = labels.reshape(-1)
+    if flat.max(initial=0) > flat.size:  # a lookup table as long as the largest id could be huge
+        ids, flat = np.unique(flat, return_inverse=True)
+        flat = flat + int(ids[0] != 0)
+    flat = flat.astype(np.int64, copy=False)
+    first = np.full(int(flat.max(initial=0)) + 1, flat.size)
+    first[flat[::-1]] = np.arange(flat.size)[::-1]  # the last write wins: the first pixel
+    first[0] = -1
+    number = np.empty(first.size, dtype=np.int64)
+    number[np.argsort(first, kind="stable")] = np.arange(first.size)
+    numbered: NDArray[np.int64] = number[flat]
+    return numbered

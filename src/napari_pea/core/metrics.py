@@ -19,6 +19,7 @@ import numpy as np
 from skimage.metrics import adapted_rand_error, contingency_table, variation_of_information
 
 from napari_pea.core.errors import InputError
+from napari_pea.core.labels import numbered_by_appearance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -72,25 +73,9 @@ class _Overlap:
         return self.shared / self.union
 
 
-def _numbered_by_appearance(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Renumber objects from 1 in the order of their first pixels; 0 stays 0."""
-    flat = labels.reshape(-1)
-    if flat.max() > flat.size:  # a lookup table as long as the largest id could be huge
-        ids, flat = np.unique(flat, return_inverse=True)
-        flat = flat + int(ids[0] != 0)
-    flat = flat.astype(np.int64, copy=False)
-    first = np.full(int(flat.max()) + 1, flat.size)
-    first[flat[::-1]] = np.arange(flat.size)[::-1]  # the last write wins: the first pixel
-    first[0] = -1
-    number = np.empty(first.size, dtype=np.int64)
-    number[np.argsort(first, kind="stable")] = np.arange(first.size)
-    numbered: NDArray[np.int64] = number[flat]
-    return numbered
-
-
 def _overlap(labels: NDArray[Any], truth: NDArray[Any], min_truth_size: int) -> _Overlap:
     table = contingency_table(
-        _numbered_by_appearance(truth), _numbered_by_appearance(labels), sparse_type="array"
+        numbered_by_appearance(truth), numbered_by_appearance(labels), sparse_type="array"
     )
     label_size = table.sum(axis=0)[1:].astype(np.int64)
     truth_size = table.sum(axis=1)[1:].astype(np.int64)

@@ -206,9 +206,7 @@ class LivePartition:
         strides = choices.pop("strides")
         n_attractive = neighborhood.n_attractive
         attractive = neighborhood.offset_list[:n_attractive]
-        said = None
-        if constraints:
-            said = constraints.must_link.tobytes(), constraints.cannot_link.tobytes()
+        said = None if constraints is None else constraints.key
         settled = (attractive, settings.foreground_threshold, settings.bias, said)
         same = (
             len(self._made_from) == 3

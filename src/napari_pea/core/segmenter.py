@@ -290,7 +290,7 @@ class Segmenter:
             settings.strides_for(self.model.ndim),
             settings.foreground_threshold,
             settings.bias,
-            _key_of(constraints),
+            None if constraints is None else constraints.key,
         )
         if self._raw is None or self._raw[0] != raw_key:
             joined = partition_joined(
@@ -318,10 +318,3 @@ class Segmenter:
             self._refined = refined_key, labels
         check_cancel(cancel)
         return self._refined[1]
-
-
-def _key_of(constraints: Constraints | None) -> Hashable:
-    """Return a value that changes when the constraints do."""
-    if not constraints:
-        return None
-    return constraints.must_link.tobytes(), constraints.cannot_link.tobytes()

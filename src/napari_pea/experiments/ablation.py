@@ -125,7 +125,7 @@ def nuclei_ablation(
     Parameters
     ----------
     data : Path
-        See `napari_pea.experiments.nuclei.train_nuclei`.
+        See `napari_pea.experiments.nuclei.recipe`.
     arms : sequence of Arm, optional
         By default `NUCLEI_ARMS`.
     folder, seeds, device, progress, cancel

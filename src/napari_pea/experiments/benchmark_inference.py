@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -16,19 +13,16 @@ import numpy as np
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
+from napari_pea.experiments.processes import fresh_process, memory
 from napari_pea.sample_data import load_sample
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from numpy.typing import NDArray
 
     from napari_pea.models.model import Model
 
 #: The sizes that are reported.
 SMALL, LARGE = (520, 696), (4096, 4096)
-#: How often a running measurement looks whether it is to stop.
-CHECK_SECONDS = 0.1
 
 
 def measure(
@@ -180,12 +174,9 @@ def measure_segmentation(model: str, device: str, shape: tuple[int, int]) -> dic
 
 def peak_memory() -> float | None:
     """Return the most memory that this process ever held, in 10^6 bytes, if it is known."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Other counters go on from the parent process; this one is the process's own.
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / 1e6
+    held = memory("VmHWM")
+    if held is not None:
+        return held / 1e6
     if sys.platform == "darwin":
         import resource
 
@@ -197,32 +188,22 @@ def _in_fresh_process(
     model: str, device: str, shape: tuple[int, int], cancel: CancelToken | None
 ) -> dict[str, Any]:
     """Run `measure_segmentation` in a process that has done nothing else."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_report, args=(sender, model, device, shape), daemon=True)
-    child.start()
-    sender.close()
     try:
-        while not receiver.poll(CHECK_SECONDS):
-            check_cancel(cancel)
-        figures: dict[str, Any] = receiver.recv()
+        with fresh_process(_report, model, device, shape, cancel=cancel) as receive:
+            figures: dict[str, Any] = receive()
     except EOFError as error:
         raise InputError(
             f"The measurement of {shape[0]} × {shape[1]} pixels ended early, most likely "
             "because memory ran out."
         ) from error
-    finally:
-        receiver.close()
-        child.terminate()
-        child.join()
     return figures
 
 
-def _report(sender: Connection, model: str, device: str, shape: tuple[int, int]) -> None:
-    """Measure and send the figures; send nothing if memory runs out."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
-    with suppress(MemoryError), sender:
-        sender.send(measure_segmentation(model, device, shape))
+def _report(
+    send: Callable[[dict[str, Any]], None], model: str, device: str, shape: tuple[int, int]
+) -> None:
+    """Measure and send the figures."""
+    send(measure_segmentation(model, device, shape))
 
 
 def _seconds(job: Any) -> float:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import multiprocessing
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,11 +16,10 @@ import numpy as np
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Neighborhood
-from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
+from napari_pea.core.progress import CancelToken, Progress, ignore_progress
+from napari_pea.experiments.processes import fresh_process, memory
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from numpy.typing import NDArray
 
 #: The neighborhoods of images, by their number of channels, and that of volumes.
@@ -40,8 +37,6 @@ SOURCES = ("objects", "field", "nuclei")
 OTHERS = ("bioimage-cpp", "mwatershed")
 #: The dimension of made embeddings.
 DEPTH = 16
-#: How often a running measurement looks whether it is to stop.
-CHECK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -308,7 +303,8 @@ def _solved(
     started = time.perf_counter()
     labels = function(given)
     best = time.perf_counter() - started
-    peak = None if before is None else max(0, _status("VmHWM") - before)
+    most = None if before is None else memory("VmHWM")
+    peak = None if before is None or most is None else max(0, most - before)
     for _ in range(repeats - 1 if best < 5 else 0):
         started = time.perf_counter()
         function(given)
@@ -323,14 +319,8 @@ def _reset_peak() -> int | None:
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)  # what was freed before does not count as used
         Path("/proc/self/clear_refs").write_text("5")
-        return _status("VmRSS")
+        return memory("VmRSS")
     return None
-
-
-def _status(name: str) -> int:
-    """Return a figure of this process from the kernel, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def _expected(seen: dict[str, Any], n_pixels: int, limit: float) -> str | None:
@@ -376,20 +366,14 @@ def _in_fresh_process(
     """Run `measure_case` in a process that has done nothing else, even if it does not survive."""
     lost: dict[str, dict[str, Any]] = {}
     while True:
-        context = multiprocessing.get_context("spawn")
-        receiver, sender = context.Pipe(duplex=False)
         tile_here = tile if case.source == "nuclei" else None
-        child = context.Process(
-            target=_report, args=(sender, case, tile_here, repeats, limit, needs), daemon=True
-        )
-        child.start()
-        sender.close()
         row: dict[str, Any] = {}
         try:
-            while "trying" in row or not row:
-                while not receiver.poll(CHECK_SECONDS):
-                    check_cancel(cancel)
-                row = receiver.recv()
+            with fresh_process(
+                _report, case, tile_here, repeats, limit, needs, cancel=cancel
+            ) as receive:
+                while "trying" in row or not row:
+                    row = receive()
         except EOFError as error:
             trying = row.get("trying")
             if trying not in OTHERS:
@@ -401,18 +385,11 @@ def _in_fresh_process(
             lost[trying] = {"why": "no memory"}
             needs = needs | {trying: {"pixels": 1, "bytes": np.inf, "seconds": 0.0}}
             continue
-        finally:
-            receiver.close()
-            child.terminate()
-            child.join()
         row["ways"].update(lost)
         return row
 
 
-def _report(sender: Connection, case: Case, *arguments: Any) -> None:
-    """Measure and send the figures; send nothing more if memory runs out."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
+def _report(send: Callable[[dict[str, Any]], None], case: Case, *arguments: Any) -> None:
+    """Measure and send the figures, and what is being tried."""
     tile, repeats, limit, needs = arguments
-    with suppress(MemoryError), sender:
-        row = measure_case(case, tile, repeats=repeats, limit=limit, needs=needs, tell=sender.send)
-        sender.send(row)
+    send(measure_case(case, tile, repeats=repeats, limit=limit, needs=needs, tell=send))

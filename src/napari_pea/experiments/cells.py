@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments.datasets import read_pairs, usiigaci
 from napari_pea.experiments.recipes import Recipe
-from napari_pea.experiments.tuning import Trial
 from napari_pea.models.metadata import DataSource, ModelMetadata
 from napari_pea.training.labelled import LabelledImage
 from napari_pea.training.settings import (
@@ -66,62 +64,14 @@ CHOICES = {
 }
 
 
-def train_cells(
-    data: Path,
-    run: Path,
-    *,
-    device: str = "auto",
-    progress: Progress = ignore_progress,
-    cancel: CancelToken | None = None,
-) -> Path:
-    """Train the model `cells`, or go on with a run that was interrupted.
+def recipe(data: Path) -> Recipe:
+    """Return the recipe of the model `cells` with its data.
 
     Parameters
     ----------
     data : Path
         Holds the folder `usiigaci` (see `napari_pea.experiments.datasets`).
-    run : Path
-        The run's folder.
-    device, progress, cancel
-        See `Recipe.train`.
-
-    Returns
-    -------
-    Path
-        The model file.
     """
-    return _recipe(data).train(run, device=device, progress=progress, cancel=cancel)
-
-
-def tune_cells(
-    data: Path,
-    run: Path,
-    *,
-    device: str = "auto",
-    progress: Progress = ignore_progress,
-    cancel: CancelToken | None = None,
-) -> Trial:
-    """Choose version and recommended settings on validation data and record the scores.
-
-    Parameters
-    ----------
-    data : Path
-        See `train_cells`.
-    run : Path
-        The folder of a finished run; its model file is rewritten.
-    device, progress, cancel
-        See `Recipe.tune`.
-
-    Returns
-    -------
-    Trial
-        The best settings and what they scored.
-    """
-    return _recipe(data).tune(run, device=device, progress=progress, cancel=cancel)
-
-
-def _recipe(data: Path) -> Recipe:
-    """Return the recipe with its data."""
     shown, held_out = (usiigaci_images(data, split) for split in ("training", "validation"))
     return Recipe(MODEL, SETTINGS, shown, held_out, START, CHOICES)
 
@@ -132,7 +82,7 @@ def usiigaci_images(data: Path, split: str) -> list[LabelledImage]:
     Parameters
     ----------
     data : Path
-        See `train_cells`.
+        See `recipe`.
     split : str
         "training" or "validation".
     """

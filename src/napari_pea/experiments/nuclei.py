@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_pea.core.normalization import Normalization
-from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.refine import remove_small
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments.datasets import BBBC039_SMALLEST, Pair, bbbc039, dsb2018, read_pairs
 from napari_pea.experiments.recipes import Recipe
-from napari_pea.experiments.tuning import Trial
 from napari_pea.models.metadata import DataSource, ModelMetadata
 from napari_pea.training.labelled import LabelledImage
 from napari_pea.training.settings import (
@@ -59,73 +57,14 @@ SETTINGS = TrainingSettings(
 )
 
 
-def train_nuclei(
-    data: Path,
-    run: Path,
-    *,
-    device: str = "auto",
-    progress: Progress = ignore_progress,
-    cancel: CancelToken | None = None,
-) -> Path:
-    """Train the model `nuclei`, or go on with a run that was interrupted.
+def recipe(data: Path) -> Recipe:
+    """Return the recipe of the model `nuclei` with its data.
 
     Parameters
     ----------
     data : Path
         Holds the folders `bbbc039` and `dsb2018` (see `napari_pea.experiments.datasets`).
-    run : Path
-        The run's folder.
-    device : str
-        "auto", "cuda", "mps" or "cpu".
-    progress : callable
-        Told the iterations done and the iterations in all.
-    cancel : CancelToken, optional
-        Stops the run when set.
-
-    Returns
-    -------
-    Path
-        The model file.
     """
-    return _recipe(data).train(run, device=device, progress=progress, cancel=cancel)
-
-
-def tune_nuclei(
-    data: Path,
-    run: Path,
-    *,
-    device: str = "auto",
-    progress: Progress = ignore_progress,
-    cancel: CancelToken | None = None,
-) -> Trial:
-    """Choose version and recommended settings on validation data and record the scores.
-
-    Two versions are tried: the one that validated best while it was trained, and the last
-    one, whose learning rate had come down to 0.
-
-    Parameters
-    ----------
-    data : Path
-        See `train_nuclei`.
-    run : Path
-        The folder of a finished run; its model file is rewritten.
-    device : str
-        "auto", "cuda", "mps" or "cpu".
-    progress : callable
-        Told the trials of a version done and its trials in all.
-    cancel : CancelToken, optional
-        Stops the search when set; the file then stays as it was.
-
-    Returns
-    -------
-    Trial
-        The best settings and what they scored.
-    """
-    return _recipe(data).tune(run, device=device, progress=progress, cancel=cancel)
-
-
-def _recipe(data: Path) -> Recipe:
-    """Return the recipe with its data."""
     return Recipe(MODEL, SETTINGS, training_images(data), validation_images(data))
 
 

@@ -108,13 +108,6 @@ class CorrectionsGroup(QWidget):
             return None
         return self._scribbles.get(source, {}).get(session.part.key)
 
-    def shutdown(self) -> None:
-        """Put the brushes away and listen no more."""
-        for scribbles in self._all():
-            scribbles.put_down()
-            scribbles.close()
-        self._scribbles.clear()
-
     def _on_brush_clicked(self, kind: Kind, on: bool) -> None:
         session = self._live.session
         if session is None:

@@ -166,11 +166,6 @@ class TruthGroup(QWidget):
         layer = None if self._truth is None else self._truth()
         return layer if layer is not None and layer in self._layers else None
 
-    def shutdown(self) -> None:
-        """Listen no more."""
-        self._still.stop()
-        self._listen_to(None)
-
     def _refresh(self, _: object = None) -> None:
         """List the labels layers that may be the truth."""
         from napari.layers import Labels

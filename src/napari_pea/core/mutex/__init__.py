@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_pea.core.affinity import pair_slices
 from napari_pea.core.errors import InputError
+from napari_pea.core.labels import numbered_by_appearance
 from napari_pea.core.mutex.arguments import (
     all_finite,
     checked_affinities,
@@ -251,8 +252,4 @@ def _by_backend(
         )
     if inside is not None:
         labels = np.where(inside, labels, 0)
-    ids, first, position = np.unique(labels, return_index=True, return_inverse=True)
-    first = np.where(ids == 0, -1, first)
-    numbers = np.empty(len(ids), dtype=np.uint32)
-    numbers[np.argsort(first, kind="stable")] = np.arange(len(ids)) + int(0 not in ids)
-    return numbers[position].reshape(shape)
+    return numbered_by_appearance(labels).astype(np.uint32).reshape(shape)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from napari_pea.core.constraints import linked_groups
 from napari_pea.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +32,11 @@ class Linked:
     first: NDArray[np.int64]
     apart: NDArray[np.int64]
     groups: NDArray[np.uint32]
+
+    @property
+    def spoken(self) -> NDArray[np.int64]:
+        """One pixel at least of every set that something is said about."""
+        return np.concatenate((self.first, self.apart.reshape(-1), np.flatnonzero(self.groups)))
 
     def __bool__(self) -> bool:
         """Whether anything is said."""
@@ -74,10 +78,7 @@ def linked(
         must = must[flat[must].all(axis=1)]
         apart = apart[flat[apart].all(axis=1)]
         groups = np.where(flat, groups, np.uint32(0)) if groups.size else groups
-    pixels, position = np.unique(must, return_inverse=True)
-    ends = position.reshape(-1, 2)
-    links = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(pixels),) * 2)
-    _, component = connected_components(links, directed=False)
+    pixels, component = linked_groups(must)
     _, first = np.unique(component, return_index=True)
     result = Linked(pixels, pixels[first[component]] if pixels.size else pixels, apart, groups)
     _check(result, shape)

@@ -60,9 +60,7 @@ class Groundwork:
         provisional = problem._replace(pairs=problem.pairs._replace(provisional=True))
         state = solve_rounds(provisional, threads, progress, cancel)
         opened = np.full(problem.labels.size, -np.inf, dtype=np.float32)
-        said = problem.said
-        spoken = (said.first, said.apart.reshape(-1), np.flatnonzero(said.groups))
-        opened[problem.labels[np.concatenate(spoken)]] = np.inf
+        opened[problem.labels[problem.said.spoken]] = np.inf
         keys, ids = sorted_pending(provisional, state.pending)
         state.pending[:] = 0
         visit_pending(provisional, state, keys, ids, cancel, opened)

@@ -249,8 +249,7 @@ def _link(
     """
     said, labels = problem.said, problem.labels
     labels[said.pixels] = said.first
-    spoken = (said.first, said.apart.reshape(-1), np.flatnonzero(said.groups))
-    clusters = np.unique(labels[np.concatenate(spoken)]).astype(np.int64)
+    clusters = np.unique(labels[said.spoken]).astype(np.int64)
     counts = np.ones(len(clusters), dtype=np.uint32)
     firsts, members = np.unique(said.first, return_counts=True)
     counts[np.searchsorted(clusters, firsts)] = members
