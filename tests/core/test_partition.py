@@ -106,6 +106,8 @@ def test_live_partition_is_the_partition_whatever_was_asked_before():
     asked = [
         (first, base, None),
         (first, base.updated(ranges=(1, 5, 9), connectivity=8), None),
+        (first, base.updated(ranges=(1, 3, 5)), None),
+        (first, base.updated(ranges=(1, 7, 41)), None),
         (first, base.updated(strides=3), None),
         (first, base.updated(bias=0.3), None),
         (first, base.updated(foreground_threshold=0.4), cut),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from napari_pea.core.affinity import pixel_major
 from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
 from napari_pea.core.labels import checked_labels, compact
@@ -76,38 +77,70 @@ def absorb_fragments(
     `napari_pea.core.affinity.embedding_affinities`.
     """
     given = checked_labels(labels)
-    if given.ndim not in (2, 3) or vectors.shape[1:] != given.shape:
+    positions, ids = compact(given)
+    target, _ = absorbed_into(positions, vectors, constraints, least_affinity=least_affinity)
+    merged: NDArray[Integer] = ids[target][positions]
+    return merged
+
+
+def absorbed_into(
+    labels: NDArray[np.integer],
+    vectors: NDArray[np.floating],
+    constraints: Constraints | None = None,
+    *,
+    least_affinity: float = LEAST_AFFINITY,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what `absorb_fragments` makes of each id.
+
+    Parameters
+    ----------
+    labels : array of int, shape (*spatial)
+        Object ids, no larger than the number of pixels; 0 is background.
+    vectors, constraints, least_affinity
+        See `absorb_fragments`.
+
+    Returns
+    -------
+    target : array of int64, shape (ids,)
+        The id that each id takes.
+    sizes : array of int64, shape (ids,)
+        The pixels of each object afterwards; 0 for the background and for what was merged.
+
+    Raises
+    ------
+    InputError
+        If the vectors do not fit the labels.
+    """
+    if labels.ndim not in (2, 3) or vectors.shape[1:] != labels.shape:
         raise InputError(
-            f"An embedding of shape {vectors.shape} does not fit labels of shape {given.shape}: "
+            f"An embedding of shape {vectors.shape} does not fit labels of shape {labels.shape}: "
             "give vectors of shape (components, y, x) or (components, z, y, x)."
         )
-    positions, ids = compact(given)
-    sizes = np.bincount(positions.ravel(), minlength=len(ids))
+    sizes = np.bincount(labels.reshape(-1), minlength=1)
     sizes[0] = 0
     typical = typical_size(sizes)
     largest = int(PIECE_SHARE * typical)
     if largest == 0:
-        return given.copy()
+        return np.arange(len(sizes)), sizes
 
     from napari_pea.core.fragments_kernel import merged_into  # numba takes its time
 
-    missing = 3 - given.ndim
-    offsets = Neighborhood(EVIDENCE_RANGES, ndim=given.ndim).offsets
+    missing = 3 - labels.ndim
+    offsets = Neighborhood(EVIDENCE_RANGES, ndim=labels.ndim).offsets
     steps = np.pad(np.concatenate((offsets, -offsets)), ((0, 0), (missing, 0)))
-    shape = (1,) * missing + given.shape
     barred = np.zeros((0, 2), np.int64) if constraints is None else constraints.cannot_link
     target = merged_into(
-        np.ascontiguousarray(positions, dtype=np.uint32).reshape(shape),
-        np.asarray(vectors, dtype=np.float32).reshape(vectors.shape[:1] + shape),
+        np.ascontiguousarray(labels, dtype=np.uint32).reshape((1,) * missing + labels.shape),
+        np.moveaxis(pixel_major(vectors), 0, -1).reshape(-1),
         steps,
         sizes,
         largest,
         int(np.ceil(CRUMB_SHARE * typical)),
         float(least_affinity),
-        np.unique(positions.reshape(-1)[barred].astype(np.int64), axis=0),
+        np.unique(labels.reshape(-1)[barred].astype(np.int64), axis=0),
     )
-    merged: NDArray[Integer] = ids[target][positions]
-    return merged
+    sizes[target != np.arange(len(sizes))] = 0
+    return target, sizes
 
 
 def typical_size(sizes: NDArray[np.integer]) -> int:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_pea.core.kernels import compiled
+from napari_pea.core.kernels import compiled, inlined
+from napari_pea.core.mutex.priorities import cosine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@compiled
+@inlined
 def _root(parent: NDArray[np.int64], label: int) -> int:
     """Return the object that a piece has become part of."""
     while parent[label] != label:
@@ -51,8 +52,8 @@ def merged_into(
     ----------
     labels : array of uint32, shape (Z, Y, X)
         Object ids; 0 is background.
-    vectors : array of float32, shape (D, Z, Y, X)
-        Embedding vectors of unit length.
+    vectors : array of float32, shape (pixels * D,)
+        Embedding vectors of unit length, pixel by pixel.
     steps : array of int, shape (M, 3)
         From a pixel to its partners, in both directions.
     sizes : array of int, shape (ids,)
@@ -69,10 +70,11 @@ def merged_into(
     depth, height, width = labels.shape
     n_ids = len(sizes)
     flat = labels.reshape(labels.size)
+    dimension = np.uint64(vectors.size // labels.size)
     parent = np.arange(n_ids)
 
     # The pixels of each piece as a chain, so that merging two is joining their ends.
-    following = np.full(labels.size, -1, np.int64)
+    following = np.empty(labels.size, np.int64)  # of pieces only
     first = np.full(n_ids, -1, np.int64)
     last = np.full(n_ids, -1, np.int64)
     for pixel in range(labels.size - 1, -1, -1):
@@ -101,6 +103,7 @@ def merged_into(
         constrained[apart[pair, 0]] = True
         constrained[apart[pair, 1]] = True
 
+    direct = np.abs(steps).sum(axis=1) == 1
     total = np.zeros(n_ids)
     seen = np.zeros(n_ids, np.bool_)
     touching = np.zeros(n_ids, np.bool_)
@@ -117,6 +120,7 @@ def merged_into(
             if parent[piece] != piece or sizes[piece] != size:
                 continue  # merged or grown since
             n_neighbors = 0
+            own = np.uint64(piece)
             pixel = first[piece]
             while pixel >= 0:
                 z, rest = divmod(pixel, height * width)
@@ -125,21 +129,19 @@ def merged_into(
                     z2, y2, x2 = z + steps[s, 0], y + steps[s, 1], x + steps[s, 2]
                     if not (0 <= z2 < depth and 0 <= y2 < height and 0 <= x2 < width):
                         continue
-                    if labels[z2, y2, x2] == 0:
+                    there = np.uint64((z2 * height + y2) * width + x2)
+                    label = np.uint64(flat[there])
+                    if label == 0:
                         continue
-                    other = _root(parent, labels[z2, y2, x2])
-                    if other == piece:
+                    other = np.uint64(_root(parent, np.int64(label)))
+                    if other == own:
                         continue
                     if not seen[other]:
                         seen[other] = True
                         neighbors[n_neighbors] = other
                         n_neighbors += 1
-                    if abs(steps[s, 0]) + abs(steps[s, 1]) + abs(steps[s, 2]) == 1:
-                        touching[other] = True
-                    cosine = 0.0
-                    for d in range(len(vectors)):
-                        cosine += vectors[d, z, y, x] * vectors[d, z2, y2, x2]
-                    total[other] += min(max(cosine, 0.0), 1.0)
+                    touching[other] |= direct[s]
+                    total[other] += cosine(vectors, dimension, np.uint64(pixel), there)
                 pixel = following[pixel]
             target, highest = -1, -1.0
             for n in range(n_neighbors):

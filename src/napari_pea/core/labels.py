@@ -50,21 +50,6 @@ def compact(labels: NDArray[Integer]) -> tuple[NDArray[Any], NDArray[Integer]]:
     return positions, np.asarray(original).astype(labels.dtype)
 
 
-def numbered(labels: NDArray[np.integer]) -> NDArray[np.uint32]:
-    """Return labels numbered from 1 without gaps, in the order of their ids.
-
-    Parameters
-    ----------
-    labels : array of int, shape (*spatial)
-        Object ids of at least 0; 0 is background.
-    """
-    positions, ids = compact(labels)
-    present = np.bincount(positions.ravel(), minlength=len(ids)) > 0
-    present[0] = False
-    result: NDArray[np.uint32] = np.cumsum(present, dtype=np.uint32)[positions]
-    return result
-
-
 def numbered_by_appearance(labels: NDArray[Any]) -> NDArray[np.int64]:
     """Return labels numbered from 1 in the order of their first pixels, flat; 0 stays 0.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -15,11 +16,13 @@ from napari_pea.core.mutex import (
 )
 from napari_pea.core.neighborhood import Neighborhood
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
-from napari_pea.core.settings import SegmentationSettings
+from napari_pea.core.settings import RANGE_LADDER, SegmentationSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: Longer ranges are prepared for only once they are chosen.
+LIKELY_RANGE = 35
 #: More bring little: what tiles leave over is solved by one.
 N_THREADS = min(4, os.cpu_count() or 1)
 
@@ -202,8 +205,6 @@ class LivePartition:
         cancel: CancelToken | None = None,
     ) -> NDArray[np.uint32]:
         """Return raw labels: see `partition_embedding`."""
-        choices = _choices(neighborhood, settings, foreground, constraints)
-        strides = choices.pop("strides")
         n_attractive = neighborhood.n_attractive
         attractive = neighborhood.offset_list[:n_attractive]
         said = None if constraints is None else constraints.key
@@ -215,13 +216,26 @@ class LivePartition:
             and self._made_from[2] == settled
         )
         if self._watershed is None or not same:
+            choices = _choices(neighborhood, settings, foreground, constraints)
+            del choices["strides"]
             self._watershed = EmbeddingWatershed(
                 vectors, attractive, **choices, progress=progress, cancel=cancel
             )
             self._made_from = (vectors, foreground, settled)
+        elif neighborhood.z_ranges is None:  # after a second choice a third one is likely
+            likely = _likely(neighborhood)
+            self._watershed.foresee(likely.offset_list[n_attractive:], cancel=cancel)
         return self._watershed.partition(
-            neighborhood.offset_list[n_attractive:], strides=strides, cancel=cancel
+            neighborhood.offset_list[n_attractive:],
+            strides=settings.strides_for(neighborhood.ndim),
+            cancel=cancel,
         )
+
+
+def _likely(neighborhood: Neighborhood) -> Neighborhood:
+    """Return the pairs of all ranges that a user comes by from here."""
+    ladder = (step for step in RANGE_LADDER if step <= LIKELY_RANGE)
+    return replace(neighborhood, ranges=(*neighborhood.ranges, *ladder))
 
 
 def _choices(

@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
-from napari_pea.core.fragments import absorb_fragments, typical_size
-from napari_pea.core.labels import checked_labels, compact, numbered
+from napari_pea.core.fragments import absorbed_into, typical_size
+from napari_pea.core.labels import checked_labels, compact
 from napari_pea.core.progress import CancelToken, check_cancel
 from napari_pea.core.settings import SegmentationSettings
 
@@ -48,7 +48,7 @@ def refine(
         `merge_fragments`, `min_size` and `fill_holes` are used.
     vectors : array of float, shape (D, *spatial), optional
         The embedding that the labels come from. It tells which fragments to merge with
-        what (see `absorb_fragments`); without it only their sizes and places do.
+        what (see `napari_pea.core.fragments`); without it only their sizes and places do.
     constraints : Constraints, optional
         What cannot be one object is not merged (along with `vectors`), nor by filling holes.
     cancel : CancelToken, optional
@@ -74,26 +74,36 @@ def refine(
     have more than a quarter of the pixels of the typical object. For the same reason
     fragments go only to objects that they touch.
     """
-    refined = checked_labels(labels)
-    if refined.size == 0:
-        return refined.astype(np.uint32)
+    positions, ids = compact(checked_labels(labels))
+    if positions.size == 0:
+        return positions.astype(np.uint32)
     if settings.merge_fragments and vectors is not None:
-        refined = absorb_fragments(refined, vectors, constraints)
-    elif settings.merge_fragments:
-        positions, ids = compact(refined)
-        sizes = np.bincount(positions.ravel(), minlength=len(ids))[1:]
-        largest = FRAGMENT_SHARE * typical_size(sizes)
-        passes = [(size, window) for size, window in DEFAULT_PASSES if size <= largest]
-        refined = merge_fragments(refined, passes, touching=True, cancel=cancel)
+        target, sizes = absorbed_into(positions, vectors, constraints)
+    else:
+        if settings.merge_fragments:
+            positions, ids = compact(_without_fragments(positions, cancel))
+        sizes = np.bincount(positions.reshape(-1), minlength=len(ids))
+        sizes[0] = 0
+        target = np.arange(len(ids))
     check_cancel(cancel)
-    if settings.min_size > 1:
-        refined = remove_small(refined, settings.min_size)
+    kept = sizes >= max(1, settings.min_size)
+    refined: NDArray[np.uint32] = np.where(kept, np.cumsum(kept), 0)[target].astype(np.uint32)[
+        positions
+    ]
     if settings.fill_holes:
         filled = fill_holes(refined)
         if constraints is not None:
             _keep_apart(filled, refined, constraints)
         refined = filled
-    return numbered(refined)
+    return refined
+
+
+def _without_fragments(labels: NDArray[Integer], cancel: CancelToken | None) -> NDArray[Integer]:
+    """Return labels without fragments, by the published rule where the objects allow it."""
+    sizes = np.bincount(labels.reshape(-1))[1:]
+    largest = FRAGMENT_SHARE * typical_size(sizes)
+    passes = [(size, window) for size, window in DEFAULT_PASSES if size <= largest]
+    return merge_fragments(labels, passes, touching=True, cancel=cancel)
 
 
 def _keep_apart(filled: NDArray[Any], before: NDArray[Any], constraints: Constraints) -> None:

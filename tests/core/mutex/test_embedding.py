@@ -88,7 +88,9 @@ def test_other_repulsive_offsets_again_and_again(small_tiles, drawn, data):
     direct, further = offsets[:ndim], offsets[ndim:]
     with small_tiles():
         watershed = EmbeddingWatershed(vectors, direct, **told)
+        foreseen = [(), further[1:], further, further[:2]]
         for some in (further, further[:1], further[::-1], further):
+            watershed.foresee(data.draw(st.sampled_from(foreseen)))
             every = data.draw(st.none() | st.integers(1, 3))
             expected = embedding_mutex_watershed(
                 vectors, direct + list(some), ndim, strides=every, **told

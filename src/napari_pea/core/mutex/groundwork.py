@@ -4,12 +4,15 @@ Two clusters whose vectors are all close to each other cannot repel each other, 
 repulsive offsets. So most merges are the same for all of them: they are made once. A pair of
 clusters that are not that close is put off, which opens both clusters, as in tiles. A change
 of the ranges then needs only the pairs that were put off, which lie between objects.
+
+If it is known which repulsive offsets may come, a pair is put off only where one of all these
+forbids to merge it: what they all allow, each choice of them allows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +30,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_pea.core.neighborhood import Offset
+
+
+class Rest(NamedTuple):
+    """What is left to be decided.
+
+    Attributes
+    ----------
+    labels : array of uint32, shape (pixels,)
+        The clusters so far.
+    state : State
+        More about them.
+    keys, ids : array of uint32
+        The attractive pairs that are not decided, in order.
+    """
+
+    labels: NDArray[np.uint32]
+    state: State
+    keys: NDArray[np.uint32]
+    ids: NDArray[np.uint32]
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All arrays."""
+        return self.labels, *self.state, self.keys, self.ids
 
 
 class Groundwork:
@@ -57,22 +84,42 @@ class Groundwork:
         progress: Progress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> None:
+        self._problem = problem
         provisional = problem._replace(pairs=problem.pairs._replace(provisional=True))
         state = solve_rounds(provisional, threads, progress, cancel)
-        opened = np.full(problem.labels.size, -np.inf, dtype=np.float32)
-        opened[problem.labels[problem.said.spoken]] = np.inf
-        keys, ids = sorted_pending(provisional, state.pending)
-        state.pending[:] = 0
-        visit_pending(provisional, state, keys, ids, cancel, opened)
-        self._problem = problem
-        self._state = state
-        self._keys, self._ids = sorted_pending(problem, state.pending)
+        pending = sorted_pending(problem, state.pending)
+        self._any = _what_is_left(problem, state, *pending, cancel)
+        self._few = self._any
+        self._foreseen: frozenset[Offset] = frozenset()
 
     @property
     def nbytes(self) -> int:
         """How much memory is kept, in bytes, besides the embedding."""
-        kept = (self._problem.labels, *self._state, self._keys, self._ids)
-        return sum(array.nbytes for array in kept)
+        kept = {id(array): array for rest in (self._any, self._few) for array in rest.arrays}
+        return sum(array.nbytes for array in kept.values())
+
+    def foresee(self, repulsive: Sequence[Offset], cancel: CancelToken | None = None) -> None:
+        """Do beforehand what is the same for every choice of some repulsive offsets.
+
+        Parameters
+        ----------
+        repulsive : sequence of offset
+            What `solve` may be asked for; it may still be asked for others.
+        cancel : CancelToken, optional
+            Checked now and then.
+
+        Raises
+        ------
+        Cancelled
+            If `cancel` was set.
+        """
+        if self._foreseen.issuperset(repulsive):
+            return
+        rest = self._any
+        problem = with_repulsion(self._problem, repulsive, None)
+        problem = problem._replace(labels=rest.labels.copy())
+        self._few = _what_is_left(problem, rest.state.copy(), rest.keys, rest.ids, cancel)
+        self._foreseen = frozenset(repulsive)
 
     def solve(
         self,
@@ -100,10 +147,26 @@ class Groundwork:
         Cancelled
             If `cancel` was set.
         """
+        rest = self._few if self._foreseen.issuperset(repulsive) else self._any
         problem = with_repulsion(self._problem, repulsive, strides)
-        problem = problem._replace(labels=problem.labels.copy())
-        sizes, radii, pending = self._state
-        state = State(sizes.copy(), radii.copy(), pending)
-        visit_pending(problem, state, self._keys, self._ids, cancel)
+        problem = problem._replace(labels=rest.labels.copy())
+        state = rest.state.copy()
+        visit_pending(problem, state, rest.keys, rest.ids, cancel)
         number_objects(problem.labels, state.sizes)
         return problem.labels
+
+
+def _what_is_left(
+    problem: Problem,
+    state: State,
+    keys: NDArray[np.uint32],
+    ids: NDArray[np.uint32],
+    cancel: CancelToken | None,
+) -> Rest:
+    """Decide in the whole image what is the same for all repulsive offsets to come."""
+    problem = problem._replace(pairs=problem.pairs._replace(provisional=True))
+    state = state._replace(pending=np.zeros_like(state.pending))
+    opened = np.full(problem.labels.size, -np.inf, dtype=np.float32)
+    opened[problem.labels[problem.said.spoken]] = np.inf
+    visit_pending(problem, state, keys, ids, cancel, opened)
+    return Rest(problem.labels, state, *sorted_pending(problem, state.pending))

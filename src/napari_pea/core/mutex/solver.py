@@ -88,6 +88,10 @@ class State(NamedTuple):
     radii: NDArray[np.float32]
     pending: NDArray[np.uint8]
 
+    def copy(self) -> State:
+        """Return a state of clusters that can be changed without changing these."""
+        return self._replace(sizes=self.sizes.copy(), radii=self.radii.copy())
+
 
 def solve_rounds(
     problem: Problem, threads: int, progress: Progress, cancel: CancelToken | None

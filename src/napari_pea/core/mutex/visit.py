@@ -107,8 +107,8 @@ def visit(
     id_bits : uint64
         Bits of an id that tell the pixel; 0 if ids count all pixels of the image instead.
     pending : array of uint8, shape (A * pixels,)
-        Set for pairs that are put off: one of the clusters is open, or it depends on the
-        repulsive offsets what becomes of the pair and the problem is provisional.
+        Set for pairs that are put off: one of the clusters is open, or the problem is
+        provisional and fewer repulsive offsets could let the pair merge.
     """
     # Names of arrays on their own: reading them from the tuples counts references.
     labels, following, sizes = clusters.labels, clusters.following, clusters.sizes
@@ -120,6 +120,7 @@ def visit(
     )
     couples, concerned, groups = apart.pairs, apart.concerned, apart.groups
     affinities, vectors, depth, top = pairs.affinities, pairs.vectors, pairs.depth, pairs.top
+    provisional = pairs.provisional
     steps, ways, values, partners = frame.steps, frame.ways, frame.values, frame.partners
     reach, least, toward = frame.reach, frame.least, frame.toward
     row, section = frame.row, frame.section
@@ -177,8 +178,12 @@ def visit(
             while u >= n_pixels:
                 u -= n_pixels
                 offset += np.uint64(1)
-            prefetch(sizes, np.uint64(labels[u]))
-            prefetch(sizes, np.uint64(labels[u + steps[offset]]))
+            first, second = np.uint64(labels[u]), np.uint64(labels[u + steps[offset]])
+            prefetch(sizes, first)
+            prefetch(sizes, second)
+            if depth:
+                prefetch(vectors, first * depth)
+                prefetch(vectors, second * depth)
         u = np.uint64(ids[i])
         offset = np.uint64(0)
         if id_bits:
@@ -206,7 +211,7 @@ def visit(
             second = pixel_of(np.uint64(larger), base, row, section, columns_of, rows_of)
             spread = angle_between(cosine(vectors, depth, first, second)) + radii[smaller]
             close = repulsion_within(spread + radii[larger]) <= priority
-            if not close and pairs.provisional:  # look at every member: it is for later, too
+            if not close and provisional:  # look at every member: it is for later, too
                 spread = np.float32(0)
                 member = np.uint64(smaller)
                 while True:
@@ -217,10 +222,10 @@ def visit(
                     if member == smaller:
                         break
                 close = repulsion_within(spread + radii[larger]) <= priority
-            put_off = pairs.provisional and not close
+            put_off = provisional and not close and not ways.size
+        pair = offset * n_pixels + pixel_of(u, base, row, section, columns_of, rows_of)
         if put_off:
-            pixel = pixel_of(u, base, row, section, columns_of, rows_of)
-            pending[offset * n_pixels + pixel] = 1
+            pending[pair] = 1
             opened[small] = max(opened[small], priority)
             opened[large] = max(opened[large], priority)
             continue
@@ -236,17 +241,24 @@ def visit(
             slot = (small * np.uint32(31) + large) & np.uint32(N_REMEMBERED - 1)
             if blocked[0, slot] == small and blocked[1, slot] == large:
                 continue
-            if has_witness(u, large, priority, course, size):
-                continue
             # In a very small cluster, all members are as quickly looked at.
             opposite = course ^ np.uint64(1)
-            if sizes[small] > 3 and has_witness(v, small, priority, opposite, size):
+            forbidden = has_witness(u, large, priority, course, size) or (
+                sizes[small] > 3 and has_witness(v, small, priority, opposite, size)
+            )
+            if forbidden and not provisional:
                 continue
-            forbidden = has_witness(u, large, priority, any_course, size)
-            member = np.uint64(following[u])
-            while member != u and not forbidden:
-                forbidden = has_witness(member, large, priority, any_course, size)
-                member = np.uint64(following[member])
+            if not forbidden:
+                forbidden = has_witness(u, large, priority, any_course, size)
+                member = np.uint64(following[u])
+                while member != u and not forbidden:
+                    forbidden = has_witness(member, large, priority, any_course, size)
+                    member = np.uint64(following[member])
+            if forbidden and provisional:
+                pending[pair] = 1
+                opened[small] = max(opened[small], priority)
+                opened[large] = max(opened[large], priority)
+                continue
             if forbidden:
                 blocked[0, slot] = small
                 blocked[1, slot] = large
