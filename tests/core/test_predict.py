@@ -23,7 +23,8 @@ class Filter(EmbeddingNetwork):
     in_channels = 1
     embedding_dim = 2
     divisor = (4, 4)
-    receptive_radius = (3, 3)
+    receptive_radius = halo = (3, 3)
+    tile = (1280, 1280)
 
     def __init__(self, *, foreground: bool = True) -> None:
         super().__init__()

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from napari_pea.core.networks.base import EmbeddingNetwork
 
-#: Width of the seam across which two tiles are blended.
-BLEND = 16
-#: Side of a tile, margins included.
+#: Width of the seam across which two tiles are blended, in pixels and in sections that the
+#: network never makes coarser.
+BLEND, BLEND_SECTIONS = 16, 4
+#: Side of a tile of an image, halo included.
 DEFAULT_TILE = 1280
 
 
@@ -70,8 +71,9 @@ def predict(
 
     The image is mirrored at its far edges up to the next multiple of the network's divisor
     and cut into tiles that start at such multiples. Each tile drops its outer pixels, which
-    miss some of their surroundings (`receptive_radius`), and is blended with its neighbours
-    over 16 more, so that the result is that of the whole image but for rounding.
+    miss some of their surroundings (`halo`), and is blended with its neighbours over 16 more,
+    so that the result is that of the whole image but for rounding in 2D, and but for little in
+    3D, where a network sees further than tiles can be wide.
 
     Parameters
     ----------
@@ -85,10 +87,10 @@ def predict(
         See `napari_pea.core.device.autocast`.
     tile : int or sequence of int, optional
         Side of a tile in pixels, margins included. An image that fits into one tile is
-        computed in one piece. By default 1280.
+        computed in one piece. By default as the network says.
     halo : int, optional
-        How many outer pixels each tile drops at most. Fewer than the network sees are
-        faster, and the tiles may then show. By default as far as the network sees.
+        How many outer pixels each tile drops at most. Fewer than the network asks for are
+        faster, and the tiles may then show.
     progress : callable
         Told the tiles done and the tiles in all.
     cancel : CancelToken, optional
@@ -111,12 +113,12 @@ def predict(
         device = next(network.parameters()).device
     spatial = image.shape[1:]
     padded = pad_to_multiple(image, network.divisor)
-    margins = network.receptive_radius
+    margins = network.halo
     if halo is not None:
         if halo < 0:
             raise InputError(f"The halo of a tile cannot be negative: {halo}.")
         margins = tuple(min(radius, halo) for radius in margins)
-    sides = _tile_sides(tile, margins, network.divisor)
+    sides = _tile_sides(network.tile if tile is None else tile, margins, network.divisor)
     axes = [
         _spans(size, side, margin, divisor)
         for size, side, margin, divisor in zip(
@@ -167,17 +169,16 @@ def _canvas(part: torch.Tensor, spatial: tuple[int, ...], *, single: bool) -> to
 
 
 def _tile_sides(
-    tile: int | Sequence[int] | None, margins: Sequence[int], divisor: Sequence[int]
+    tile: int | Sequence[int], margins: Sequence[int], divisor: Sequence[int]
 ) -> tuple[int, ...]:
     """Return the side of a tile along each axis, a multiple of the divisor."""
-    wanted = DEFAULT_TILE if tile is None else tile
-    sides = tuple(wanted) if isinstance(wanted, Sequence) else (wanted,) * len(divisor)
+    sides = tuple(tile) if isinstance(tile, Sequence) else (tile,) * len(divisor)
     if len(sides) != len(divisor):
         raise InputError(f"A tile needs {len(divisor)} sides, not {len(sides)}.")
     whole = []
     for side, margin, step in zip(sides, margins, divisor, strict=True):
         # So that the next tile starts at least one multiple further on.
-        smallest = -(-(2 * margin + BLEND + step) // step) * step
+        smallest = -(-(2 * margin + _blend(step) + step) // step) * step
         if side < smallest:
             raise InputError(f"A tile of {side} pixels is too small: use at least {smallest}.")
         whole.append(int(side) // step * step)
@@ -205,12 +206,18 @@ def pad_to_multiple(image: NDArray[np.float32], divisor: Sequence[int]) -> NDArr
     return np.pad(image, [(0, 0), *((0, extra) for extra in missing)], mode="symmetric")
 
 
+def _blend(divisor: int) -> int:
+    """Return the width of the seams along an axis."""
+    return BLEND if divisor > 1 else BLEND_SECTIONS
+
+
 def _spans(size: int, side: int, margin: int, divisor: int) -> list[_Span]:
     """Return the tiles along an axis; their weights sum to 1 at every pixel."""
     if size <= side:
         return [_Span(0, size, np.ones(size, dtype=np.float32))]
-    ramp = ((np.arange(BLEND) + 0.5) / BLEND).astype(np.float32)
-    step = (side - 2 * margin - BLEND) // divisor * divisor
+    blend = _blend(divisor)
+    ramp = ((np.arange(blend) + 0.5) / blend).astype(np.float32)
+    step = (side - 2 * margin - blend) // divisor * divisor
     starts = list(range(0, size - side, step))
     starts.append(size - side)
     profiles = np.zeros((len(starts), size), dtype=np.float32)
@@ -218,10 +225,10 @@ def _spans(size: int, side: int, margin: int, divisor: int) -> list[_Span]:
         profile = np.ones(side, dtype=np.float32)
         if index > 0:
             profile[:margin] = 0.0
-            profile[margin : margin + BLEND] = ramp
+            profile[margin : margin + blend] = ramp
         if index < len(starts) - 1:
             profile[side - margin :] = 0.0
-            profile[side - margin - BLEND : side - margin] = ramp[::-1]
+            profile[side - margin - blend : side - margin] = ramp[::-1]
         profiles[index, start : start + side] = profile
     profiles /= profiles.sum(axis=0)
     return [

@@ -8,11 +8,22 @@ from typing import Any
 from napari_pea.core.errors import InputError
 from napari_pea.core.networks.base import EmbeddingNetwork, NetworkOutput
 from napari_pea.core.networks.resunet2d import ResUNet2D
+from napari_pea.core.networks.resunet3d import ResUNet3D
 
-__all__ = ["ARCHITECTURES", "EmbeddingNetwork", "NetworkOutput", "ResUNet2D", "build_network"]
+__all__ = [
+    "ARCHITECTURES",
+    "EmbeddingNetwork",
+    "NetworkOutput",
+    "ResUNet2D",
+    "ResUNet3D",
+    "build_network",
+]
 
 #: Every architecture by the name that model files carry.
-ARCHITECTURES: dict[str, Callable[..., EmbeddingNetwork]] = {"resunet2d": ResUNet2D}
+ARCHITECTURES: dict[str, Callable[..., EmbeddingNetwork]] = {
+    "resunet2d": ResUNet2D,
+    "resunet3d": ResUNet3D,
+}
 
 
 def build_network(architecture: str, arguments: Mapping[str, Any]) -> EmbeddingNetwork:

@@ -43,6 +43,11 @@ class EmbeddingNetwork(nn.Module):
     receptive_radius : tuple of int
         How far, in pixels, an input can influence the output along each axis: tiles whose
         halo is at least this wide give the result of the whole image.
+    halo : tuple of int
+        How many outer pixels of a tile are dropped unless the user says otherwise: as many as
+        matter.
+    tile : tuple of int
+        Sides of a tile, halo included, unless the user says otherwise: multiples of `divisor`.
     """
 
     ndim: int
@@ -50,6 +55,8 @@ class EmbeddingNetwork(nn.Module):
     embedding_dim: int
     divisor: tuple[int, ...]
     receptive_radius: tuple[int, ...]
+    halo: tuple[int, ...]
+    tile: tuple[int, ...]
 
     @property
     def encoder_stages(self) -> tuple[nn.Module, ...]:

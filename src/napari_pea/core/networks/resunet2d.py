@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from napari_pea.core.networks.base import EmbeddingNetwork, NetworkOutput
+from napari_pea.core.predict import DEFAULT_TILE
 
 
 class ResidualBlock2D(nn.Module):
@@ -58,6 +59,8 @@ class ResUNet2D(EmbeddingNetwork):
     ndim = 2
     divisor = (16, 16)
     receptive_radius = (92, 92)
+    halo = receptive_radius
+    tile = (DEFAULT_TILE, DEFAULT_TILE)
 
     def __init__(
         self,
