@@ -47,6 +47,7 @@ def test_report_as_json(
 ) -> None:
     image = disks[0] / "disks0.npy"
     options = ["--ranges", "1,3", "--connectivity", 8, "--strides", "2,3", "--min-size", 7]
+    options += ["--partitioner", "average"]
     options += ["--foreground-threshold", 0, "--no-merge-fragments", "--no-fill-holes"]
     result = run(
         "segment", image, "-o", tmp_path / "out", "-m", tiny_model_path, "--json", *options
@@ -58,6 +59,7 @@ def test_report_as_json(
         "connectivity": 8,
         "z_ranges": None,
         "strides": [2, 3],
+        "partitioner": "average",
         "foreground_threshold": 0.0,
         "min_size": 7,
         "merge_fragments": False,

@@ -11,13 +11,12 @@ from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
 from napari_pea.core.mutex import mutex_watershed
 from napari_pea.core.partition import (
-    PARTITIONERS,
     LivePartition,
     foreground_mask,
-    mutex_partition,
+    partition_affinities,
     partition_embedding,
 )
-from napari_pea.core.settings import SegmentationSettings
+from napari_pea.core.settings import PARTITIONERS, SegmentationSettings
 
 SETTINGS = SegmentationSettings(ranges=(1, 3), strides=2)
 
@@ -37,12 +36,13 @@ def random_problem(settings=SETTINGS, shape=(12, 13)):
     ],
     ids=["2D", "3D"],
 )
-@pytest.mark.parametrize("name", PARTITIONERS)
-def test_perfect_affinities_give_the_truth(name, truth):
+def test_perfect_affinities_give_the_truth(truth):
     settings = SETTINGS.updated(strides=1)
     neighborhood = settings.neighborhood(truth.ndim)
     affinities, _ = label_affinities(truth, neighborhood.offsets)
-    labels = PARTITIONERS[name](affinities, neighborhood, settings, (truth > 0).astype(np.float32))
+    labels = partition_affinities(
+        affinities, neighborhood, settings, (truth > 0).astype(np.float32)
+    )
     pairs = np.unique(np.stack([truth.ravel(), labels.ravel()]), axis=1)
     assert pairs.shape[1] == truth.max() + 1
     assert pairs[1, 0] == 0
@@ -52,7 +52,9 @@ def test_perfect_affinities_give_the_truth(name, truth):
 def test_strides_of_the_settings_reach_the_mutex_watershed():
     affinities, neighborhood, _ = random_problem()
     for strides in (1, (2, 3)):
-        labels = mutex_partition(affinities, neighborhood, SETTINGS.updated(strides=strides), None)
+        labels = partition_affinities(
+            affinities, neighborhood, SETTINGS.updated(strides=strides), None
+        )
         expected = mutex_watershed(affinities, neighborhood.offsets, strides=strides)
         assert np.array_equal(labels, expected)
 
@@ -61,7 +63,7 @@ def test_pixels_at_the_threshold_belong_to_objects():
     affinities, neighborhood, foreground = random_problem()
     foreground[:2] = 0.7
     settings = SETTINGS.updated(foreground_threshold=float(np.float32(0.7)))
-    labels = mutex_partition(affinities, neighborhood, settings, foreground)
+    labels = partition_affinities(affinities, neighborhood, settings, foreground)
     assert np.array_equal(labels > 0, foreground >= np.float32(0.7))
     assert (labels[:2] > 0).all()
 
@@ -69,12 +71,12 @@ def test_pixels_at_the_threshold_belong_to_objects():
 def test_without_foreground_every_pixel_belongs_to_an_object():
     affinities, neighborhood, _ = random_problem()
     assert foreground_mask(None, SETTINGS) is None
-    assert (mutex_partition(affinities, neighborhood, SETTINGS, None) > 0).all()
+    assert (partition_affinities(affinities, neighborhood, SETTINGS, None) > 0).all()
 
 
 def test_objects_are_connected():
     affinities, neighborhood, foreground = random_problem(shape=(8, 9, 10))
-    labels = mutex_partition(affinities, neighborhood, SETTINGS, foreground)
+    labels = partition_affinities(affinities, neighborhood, SETTINGS, foreground)
     pieces = [ndimage.label(labels == label)[1] for label in range(1, labels.max() + 1)]
     assert set(pieces) == {1}
 
@@ -82,13 +84,15 @@ def test_objects_are_connected():
 def test_foreground_of_another_image_is_named():
     affinities, neighborhood, foreground = random_problem()
     with pytest.raises(InputError, match="shape of the image"):
-        mutex_partition(affinities, neighborhood, SETTINGS, foreground[1:])
+        partition_affinities(affinities, neighborhood, SETTINGS, foreground[1:])
 
 
 def test_affinities_of_another_neighborhood_are_named():
     affinities, _, _ = random_problem()
     with pytest.raises(InputError, match="need one offset"):
-        mutex_partition(affinities, SETTINGS.neighborhood(3), SETTINGS.updated(strides=1), None)
+        partition_affinities(
+            affinities, SETTINGS.neighborhood(3), SETTINGS.updated(strides=1), None
+        )
 
 
 def smooth_embedding(seed, shape=(40, 44)):
@@ -135,3 +139,36 @@ def test_live_partition_keeps_what_ranges_do_not_change(monkeypatch):
     live(vectors, wider.neighborhood(2), wider, foreground)
     with pytest.raises(AssertionError, match="done once"):
         live(vectors, wider.neighborhood(2), wider.updated(bias=0.1), foreground)
+
+
+@pytest.mark.parametrize("name", PARTITIONERS)
+def test_every_partitioner_finds_objects_from_an_embedding(name):
+    truth = np.kron([[1, 2], [0, 3]], np.ones((20, 20), int))
+    settings = SegmentationSettings(ranges=(1, 3), strides=1, partitioner=name)
+    vectors = pixel_major(np.eye(4, dtype=np.float32)[:, truth])
+    foreground = (truth > 0).astype(np.float32)
+    neighborhood = settings.neighborhood(2)
+    labels = partition_embedding(vectors, neighborhood, settings, foreground)
+    assert not labels[truth == 0].any()
+    # Watersheds may give a border pixel to either side.
+    assert (labels[5:35:10, 5:35:10] > 0).sum() == (truth[5:35:10, 5:35:10] > 0).sum()
+    assert len(np.unique(labels[[10, 10, 30], [10, 30, 30]])) == 3
+    again = LivePartition()(vectors, neighborhood, settings, foreground)
+    np.testing.assert_array_equal(again, labels)
+
+
+@pytest.mark.parametrize("name", [name for name in PARTITIONERS if name != "mutex"])
+def test_partitioners_that_cannot_keep_cuts_say_so(name):
+    vectors, foreground = smooth_embedding(0)
+    cut = Constraints(np.zeros((0, 2), np.int64), np.array([[0, 500]]))
+    settings = SegmentationSettings(ranges=(1, 3), partitioner=name)
+    with pytest.raises(InputError, match=f"{name!r} cannot keep cuts"):
+        partition_embedding(vectors, settings.neighborhood(2), settings, foreground, cut)
+
+
+def test_mean_shift_needs_an_embedding():
+    affinities, neighborhood, _ = random_problem()
+    with pytest.raises(InputError, match="needs an embedding"):
+        partition_affinities(
+            affinities, neighborhood, SETTINGS.updated(partitioner="mean-shift"), None
+        )

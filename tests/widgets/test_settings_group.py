@@ -43,7 +43,9 @@ def test_controls_say_what_the_settings_are(group: SettingsGroup, state: Segment
     state.live.settings = SegmentationSettings(
         ranges=(3, 20),
         connectivity=8,
+        partitioner="multicut",
         strides=(2, 3),
+        partitioner="multicut",
         bias=-0.25,
         foreground_threshold=0.7,
         min_size=77,
@@ -56,6 +58,7 @@ def test_controls_say_what_the_settings_are(group: SettingsGroup, state: Segment
     assert RANGE_LADDER[group.range_slider.value()] == 19
     assert group.ranges_edit.text() == "1, 3, 20"
     assert group.connectivity_combo.currentText().startswith("8")
+    assert group.partitioner_combo.currentText().startswith("Multicut")
     assert group.bias_slider.value() == pytest.approx(-0.25)
     assert group.foreground_slider.value() == pytest.approx(0.7)
     assert group.min_size_spin.value() == 77
@@ -70,6 +73,12 @@ def test_the_slider_takes_the_ladder_up_to_it(group: SettingsGroup, state: Segme
     assert state.live.settings.ranges == (1, 3, 5, 7, 9)
     group.step_range(-100)
     assert state.live.settings.ranges == (1,)
+
+
+def test_the_method_can_be_chosen(group: SettingsGroup, state: SegmentState) -> None:
+    assert state.live.settings.partitioner == "mutex"
+    group.partitioner_combo.setCurrentText("Mean shift on the embedding")
+    assert state.live.settings.partitioner == "mean-shift"
 
 
 def test_choosing_a_model_starts_from_what_it_recommends(state: SegmentState) -> None:

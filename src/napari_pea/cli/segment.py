@@ -21,6 +21,7 @@ from napari_pea.cli.console import (
 )
 from napari_pea.core.errors import InputError, is_out_of_memory
 from napari_pea.core.progress import CancelToken, Progress
+from napari_pea.core.settings import PARTITIONERS
 
 if TYPE_CHECKING:
     from napari_pea.core.settings import SegmentationSettings
@@ -58,6 +59,9 @@ def segment(
     strides: Annotated[
         str | None,
         typer.Option(help="Use repulsive pairs at every n-th pixel: one or two numbers."),
+    ] = None,
+    partitioner: Annotated[
+        str | None, typer.Option(help=f"What makes objects: {', '.join(PARTITIONERS)}.")
     ] = None,
     bias: Annotated[
         float | None,
@@ -109,6 +113,7 @@ def segment(
         ranges=whole_numbers(ranges, "--ranges"),
         connectivity=connectivity,
         strides=_strides(strides),
+        partitioner=partitioner,
         bias=bias,
         foreground_threshold=foreground_threshold,
         min_size=min_size,

@@ -1,21 +1,26 @@
-"""From affinities to raw labels: one protocol for every way of partitioning."""
+"""From an embedding or affinities to raw labels, by the partitioner of the settings."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from napari_pea.core.affinity import embedding_affinities
+from napari_pea.core.agglomeration import average_linkage, multicut
+from napari_pea.core.clustering import BANDWIDTH, mean_shift
 from napari_pea.core.constraints import Constraints
+from napari_pea.core.errors import InputError
 from napari_pea.core.mutex import (
     EmbeddingWatershed,
     embedding_mutex_watershed,
     mutex_watershed,
 )
-from napari_pea.core.neighborhood import Neighborhood
-from napari_pea.core.progress import CancelToken, Progress, ignore_progress
+from napari_pea.core.neighborhood import Neighborhood, Offset
+from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.settings import RANGE_LADDER, SegmentationSettings
 
 if TYPE_CHECKING:
@@ -27,35 +32,20 @@ LIKELY_RANGE = 35
 N_THREADS = min(4, os.cpu_count() or 1)
 
 
-class Partitioner(Protocol):
-    """A way to partition an image into objects by its affinities."""
+class Agglomeration(Protocol):
+    """A way to partition an image into objects by a stack of affinities."""
 
     def __call__(
         self,
         affinities: NDArray[np.floating],
-        neighborhood: Neighborhood,
-        settings: SegmentationSettings,
-        foreground: NDArray[np.floating] | None,
+        offsets: Sequence[Offset],
+        n_attractive: int,
+        *,
+        mask: NDArray[np.bool_] | None = None,
+        bias: float = 0.0,
+        cancel: CancelToken | None = None,
     ) -> NDArray[np.uint32]:
-        """Return the raw labels of an image.
-
-        Parameters
-        ----------
-        affinities : array of float, shape (N, *spatial)
-            One channel for each offset of `neighborhood`.
-        neighborhood : Neighborhood
-            The pixel pairs that the affinities are about.
-        settings : SegmentationSettings
-            The settings of the segmentation.
-        foreground : array of float, shape (*spatial), or None
-            Probability of lying inside an object; None if the model does not tell, and
-            then every pixel may.
-
-        Returns
-        -------
-        array of uint32, shape (*spatial)
-            Objects numbered from 1 without gaps; 0 is background.
-        """
+        """Return raw labels: see `napari_pea.core.agglomeration`."""
 
 
 def foreground_mask(
@@ -80,7 +70,7 @@ def foreground_mask(
     return foreground >= settings.foreground_threshold
 
 
-def mutex_partition(
+def partition_affinities(
     affinities: NDArray[np.floating],
     neighborhood: Neighborhood,
     settings: SegmentationSettings,
@@ -90,10 +80,10 @@ def mutex_partition(
     progress: Progress = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> NDArray[np.uint32]:
-    """Partition by the Mutex Watershed (methods A9).
+    """Partition by affinities, in the way that the settings say.
 
-    Without constraints every object is connected through direct neighbours, because only
-    those attract.
+    Objects of the Mutex Watershed are connected through direct neighbours if there are no
+    constraints, because only those attract.
 
     Parameters
     ----------
@@ -102,7 +92,7 @@ def mutex_partition(
     neighborhood : Neighborhood
         The direct neighbours attract, all other pairs repel.
     settings : SegmentationSettings
-        `strides`, `bias` and `foreground_threshold` are used.
+        `partitioner`, `strides`, `bias` and `foreground_threshold` are used.
     foreground : array of float, shape (*spatial), or None
         Probability of lying inside an object; None for objects everywhere.
     constraints : Constraints, optional
@@ -120,11 +110,26 @@ def mutex_partition(
     Raises
     ------
     InputError
-        If the affinities do not fit the neighborhood, the strides or the foreground, or
-        constraints contradict each other.
+        If the affinities do not fit the neighborhood, the strides or the foreground,
+        constraints contradict each other, or the partitioner knows none or needs an embedding.
     Cancelled
         If `cancel` was set.
     """
+    if settings.partitioner != "mutex":
+        _no_constraints(settings, constraints)
+        if settings.partitioner not in AGGLOMERATIONS:
+            raise InputError(
+                f"The partitioner {settings.partitioner!r} needs an embedding, and there are "
+                "only affinities: choose another one."
+            )
+        return AGGLOMERATIONS[settings.partitioner](
+            affinities,
+            neighborhood.offset_list,
+            neighborhood.n_attractive,
+            mask=foreground_mask(foreground, settings),
+            bias=settings.bias,
+            cancel=cancel,
+        )
     return mutex_watershed(
         affinities,
         neighborhood.offset_list,
@@ -145,7 +150,7 @@ def partition_embedding(
     progress: Progress = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> NDArray[np.uint32]:
-    """Partition by the Mutex Watershed, straight from the embedding.
+    """Partition an embedding, in the way that the settings say.
 
     Parameters
     ----------
@@ -153,20 +158,34 @@ def partition_embedding(
         Embedding vectors of unit length, best as `napari_pea.core.affinity.pixel_major`
         returns them.
     neighborhood, settings, foreground, constraints, progress, cancel
-        See `mutex_partition`.
+        See `partition_affinities`.
 
     Returns
     -------
     array of uint32, shape (*spatial)
-        As `mutex_partition` finds from the affinities of the embedding.
+        As `partition_affinities` finds from the affinities of the embedding.
 
     Raises
     ------
     InputError
-        See `mutex_partition`.
+        See `partition_affinities`.
     Cancelled
         If `cancel` was set.
     """
+    if settings.partitioner == "mean-shift":
+        _no_constraints(settings, constraints)
+        return mean_shift(
+            vectors,
+            mask=foreground_mask(foreground, settings),
+            bandwidth=BANDWIDTH * (1 + settings.bias / 2),
+            cancel=cancel,
+        )
+    if settings.partitioner != "mutex":
+        affinities = embedding_affinities(vectors, neighborhood.offset_list)
+        check_cancel(cancel)
+        return partition_affinities(
+            affinities, neighborhood, settings, foreground, constraints, cancel=cancel
+        )
     return embedding_mutex_watershed(
         vectors,
         neighborhood.offset_list,
@@ -178,7 +197,7 @@ def partition_embedding(
 
 
 class LivePartition:
-    """Partitions an embedding by the Mutex Watershed, and quickly again with other ranges.
+    """Partitions an embedding, and quickly again with other ranges by the Mutex Watershed.
 
     The result is always that of `partition_embedding`. What depends on neither ranges,
     connectivity nor strides is kept until something else changes.
@@ -205,6 +224,16 @@ class LivePartition:
         cancel: CancelToken | None = None,
     ) -> NDArray[np.uint32]:
         """Return raw labels: see `partition_embedding`."""
+        if settings.partitioner != "mutex":
+            return partition_embedding(
+                vectors,
+                neighborhood,
+                settings,
+                foreground,
+                constraints,
+                progress=progress,
+                cancel=cancel,
+            )
         n_attractive = neighborhood.n_attractive
         attractive = neighborhood.offset_list[:n_attractive]
         said = None if constraints is None else constraints.key
@@ -262,5 +291,17 @@ def _choices(
     }
 
 
-PARTITIONERS: dict[str, Partitioner] = {"mutex": mutex_partition}
-"""Every way of partitioning, by the name it is chosen by."""
+def _no_constraints(settings: SegmentationSettings, constraints: Constraints | None) -> None:
+    """Say that constraints on pixels are for the Mutex Watershed."""
+    if constraints:
+        raise InputError(
+            f"The partitioner {settings.partitioner!r} cannot keep cuts: choose the partitioner "
+            "'mutex', or undo the cuts."
+        )
+
+
+AGGLOMERATIONS: dict[str, Agglomeration] = {
+    "multicut": multicut,
+    "average": average_linkage,
+}
+"""What partitions affinities besides the Mutex Watershed, by the name it is chosen by."""

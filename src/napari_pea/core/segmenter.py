@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -93,6 +93,20 @@ class Segmentation:
     settings: SegmentationSettings
     model: str
     pieces: NDArray[np.uint32] | None = None
+
+    def with_ids(self, ids: NDArray[np.uint32], labels: NDArray[np.uint32]) -> Segmentation:
+        """Return the same objects with other ids.
+
+        Parameters
+        ----------
+        ids : array of uint32
+            The new id of each label.
+        labels : array of uint32, shape (*spatial)
+            ``ids[self.labels]``.
+        """
+        table = self.table.assign(label=ids[self.table["label"]])
+        table = table.sort_values("label", ignore_index=True)
+        return replace(self, labels=labels, table=table)
 
 
 class Segmenter:
@@ -290,6 +304,7 @@ class Segmenter:
             settings.strides_for(self.model.ndim),
             settings.foreground_threshold,
             settings.bias,
+            settings.partitioner,
             None if constraints is None else constraints.key,
         )
         if self._raw is None or self._raw[0] != raw_key:

@@ -11,6 +11,8 @@ from napari_pea.core.neighborhood import CONNECTIVITIES, Neighborhood, whole_num
 
 #: The ranges that objects of usual sizes need; a longest range takes all up to it.
 RANGE_LADDER: tuple[int, ...] = (1, 3, 5, 7, 9, 11, 15, 19, 27, 35, 51, 67)
+#: Every way from affinities to objects: see `napari_pea.core.partition`.
+PARTITIONERS: tuple[str, ...] = ("mutex", "multicut", "average", "mean-shift")
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,12 @@ class SegmentationSettings:
         Distances in sections, one for each range; by default the ranges.
     strides : int or tuple of int
         Repulsive pairs are taken at every n-th pixel along each axis.
+    partitioner : {"mutex", "multicut", "average", "mean-shift"}
+        How affinities become objects: by the Mutex Watershed, by the multicut or the average
+        linkage of watershed pieces, or by clusters of the embedding itself.
     bias : float
-        Between -1 and 1, added to the priority of attractive pairs: positive
-        values merge more, negative ones split more.
+        Between -1 and 1: positive values merge more, negative ones split more. The Mutex
+        Watershed adds it to the priority of attractive pairs.
     foreground_threshold : float
         Pixels with a lower foreground probability belong to no object.
     min_size : int
@@ -52,6 +57,7 @@ class SegmentationSettings:
     connectivity: int | None = None
     z_ranges: tuple[int, ...] | None = None
     strides: int | tuple[int, ...] = 4
+    partitioner: str = "mutex"
     bias: float = 0.0
     foreground_threshold: float = 0.5
     min_size: int = 25
@@ -66,6 +72,10 @@ class SegmentationSettings:
             object.__setattr__(self, "strides", whole_numbers(self.strides, "stride"))
         else:
             object.__setattr__(self, "strides", whole_numbers((self.strides,), "stride")[0])
+        if self.partitioner not in PARTITIONERS:
+            raise InputError(
+                f"There is no partitioner {self.partitioner!r}: use {', '.join(PARTITIONERS)}."
+            )
         if not -1 <= self.bias <= 1:
             raise InputError(f"The bias lies between -1 and 1, not {self.bias}.")
         if not 0 <= self.foreground_threshold <= 1:

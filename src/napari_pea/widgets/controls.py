@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
-from qtpy.QtCore import Qt
+from qtpy.compat import isalive
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QIcon, QStandardItemModel
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 from superqt import QCollapsible
@@ -17,10 +19,12 @@ from napari_pea.widgets.sources import AxisChoice, ChannelChoice, axis_choices, 
 
 if TYPE_CHECKING:
     from napari.components import LayerList
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
 #: A list is at least this many characters wide, and no wider because of a long name.
 CHARACTERS = 14
+#: When unfolding is over, in milliseconds; Qt's word for any height.
+GROW_MS, UNLIMITED = 400, 16_777_215
 
 
 class Fold(QCollapsible):
@@ -42,6 +46,18 @@ class Fold(QCollapsible):
         self.toggled.connect(self._show_arrow)
         self.expand(animate=False)
         self._show_arrow()
+
+    def expand(self, animate: bool = True) -> None:
+        """Show the content, which may grow and shrink from then on."""
+        super().expand(animate)
+        if animate:
+            QTimer.singleShot(GROW_MS, self._let_grow)
+        else:
+            self._let_grow()
+
+    def _let_grow(self) -> None:
+        if isalive(self) and self.isExpanded():
+            self.content().setMaximumHeight(UNLIMITED)
 
     def _show_arrow(self) -> None:
         self.setText(f"{'▾' if self.isExpanded() else '▸'}  {self._title}")
@@ -76,13 +92,27 @@ class WideCombo(QComboBox):
 
 
 class ModelCombo(WideCombo):
-    """The models found; the list is read again whenever it is opened."""
+    """The models found; the list is read again whenever it is opened.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("model_combo", "", parent)
+    Parameters
+    ----------
+    parent : QWidget, optional
+        The dock.
+    name : str
+        Of the control.
+    nothing : str
+        Text of a last entry that stands for no model; without it there is none.
+    """
+
+    def __init__(
+        self, parent: QWidget | None = None, *, name: str = "model_combo", nothing: str = ""
+    ) -> None:
+        super().__init__(name, "", parent)
         self.setPlaceholderText("no model found")
         self._entries: list[ModelEntry] = []
+        self._nothing = nothing
         self.currentIndexChanged.connect(self._describe)
+        _MODEL_LISTS.add(self)
 
     def showPopup(self) -> None:  # noqa: N802 - Qt's name
         """Read the list again and open it."""
@@ -99,10 +129,12 @@ class ModelCombo(WideCombo):
         """
         self._entries = list_models(preferences().model_folder)
         usable = [entry.name for entry in self._entries if entry.problem is None]
+        usable += [self._nothing] if self._nothing else []
         target = wanted or self.currentText()
         if target not in usable:
             target = usable[0] if usable else ""
-        self.set_items([entry.name for entry in self._entries], target)
+        names = [entry.name for entry in self._entries]
+        self.set_items([*names, self._nothing] if self._nothing else names, target)
         if not usable:
             self.setCurrentIndex(-1)
         items = self.model()
@@ -123,10 +155,23 @@ class ModelCombo(WideCombo):
     def _describe(self) -> None:
         entry = self.entry()
         folder = preferences().model_folder or user_folder()
-        if entry is None:
+        if self._nothing and self.currentText() == self._nothing:
+            self.setToolTip("A new network that knows nothing yet: it needs more paint and time.")
+        elif entry is None:
             self.setToolTip(f"There is no model yet: put model files into {folder}.")
         else:
             self.setToolTip(f"{_description(entry)} Copy your own model files to {folder}.")
+
+
+#: Every list of models of every window.
+_MODEL_LISTS: WeakSet[ModelCombo] = WeakSet()
+
+
+def refresh_model_lists() -> None:
+    """Let every list of models show the models that there are by now."""
+    for combo in list(_MODEL_LISTS):
+        if isalive(combo):
+            combo.refresh()
 
 
 def _description(entry: ModelEntry) -> str:
@@ -142,7 +187,85 @@ def _description(entry: ModelEntry) -> str:
     return " ".join(sentences)
 
 
-class ImageCombo(WideCombo):
+class LayerCombo(WideCombo):
+    """Some of the layers of a viewer.
+
+    Parameters
+    ----------
+    name, tooltip : str
+        Of the control.
+    layers : napari.components.LayerList
+        The layers of the viewer.
+    accepts : callable
+        Whether a layer is listed.
+    parent : QWidget, optional
+        The dock.
+    nothing : str
+        Text of a first entry that stands for no layer; without it there is none.
+    fall_back : bool
+        Whether the first layer is chosen if the chosen one is removed, or there was none.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        tooltip: str,
+        layers: LayerList,
+        accepts: Callable[[Layer], bool],
+        parent: QWidget | None = None,
+        *,
+        nothing: str = "",
+        fall_back: bool = True,
+    ) -> None:
+        super().__init__(name, tooltip, parent)
+        self._fall_back = fall_back or bool(nothing)
+        self._layers = layers
+        self._accepts = accepts
+        self._nothing = nothing
+        self._listed: list[Layer | None] = []
+        for event in ("inserted", "removed", "renamed"):
+            getattr(layers.events, event).connect(self.refresh)
+        self.refresh()
+
+    def layer(self) -> Any:
+        """Return the chosen layer; None if there is none."""
+        index = self.currentIndex()
+        return self._listed[index] if 0 <= index < len(self._listed) else None
+
+    def choose(self, layer: Layer | None) -> None:
+        """Choose a layer, or none if it is not listed."""
+        self.setCurrentIndex(
+            next((index for index, listed in enumerate(self._listed) if listed is layer), -1)
+        )
+
+    def refresh(self, _: object = None) -> None:
+        """List the layers again; the choice stays if it is still there."""
+        if not isalive(self):
+            return
+        before = self.layer()
+        self._listed = [layer for layer in self._layers if self._accepts(layer)]
+        if self._nothing:
+            self._listed.insert(0, None)
+        blocked = self.blockSignals(True)
+        self.clear()
+        self.addItems([self._nothing if layer is None else layer.name for layer in self._listed])
+        otherwise = 0 if self._fall_back and self._listed else -1
+        self.setCurrentIndex(
+            next((i for i, layer in enumerate(self._listed) if layer is before), otherwise)
+        )
+        self.blockSignals(blocked)
+        if self.layer() is not before:
+            self.currentIndexChanged.emit(self.currentIndex())
+
+
+def is_image(layer: Layer) -> bool:
+    """Whether a layer is an image of the user."""
+    from napari.layers import Image
+
+    return isinstance(layer, Image) and not is_result(layer)
+
+
+class ImageCombo(LayerCombo):
     """The image layers of a viewer, without those that are results."""
 
     def __init__(self, layers: LayerList, parent: QWidget | None = None) -> None:
@@ -150,51 +273,26 @@ class ImageCombo(WideCombo):
             "image_combo",
             "The image with your objects. Selecting an image in the layer list chooses it "
             "here too.",
+            layers,
+            is_image,
             parent,
         )
         self.setPlaceholderText("open an image first")
-        self._layers = layers
-        self._listed: list[Image] = []
-        for event in ("inserted", "removed", "renamed"):
-            getattr(layers.events, event).connect(self._refresh)
         layers.selection.events.active.connect(self._follow)
-        self._refresh()
         self._follow()
-
-    def layer(self) -> Image | None:
-        """Return the chosen image."""
-        index = self.currentIndex()
-        return self._listed[index] if 0 <= index < len(self._listed) else None
-
-    def _refresh(self, _: object = None) -> None:
-        from napari.layers import Image
-
-        before = self.layer()
-        self._listed = [
-            layer for layer in self._layers if isinstance(layer, Image) and not is_result(layer)
-        ]
-        blocked = self.blockSignals(True)
-        self.clear()
-        self.addItems([layer.name for layer in self._listed])
-        chosen = next((i for i, layer in enumerate(self._listed) if layer is before), 0)
-        self.setCurrentIndex(chosen if self._listed else -1)
-        self.blockSignals(blocked)
-        if self.layer() is not before:
-            self.currentIndexChanged.emit(self.currentIndex())
 
     def _follow(self, _: object = None) -> None:
         active = self._layers.selection.active
-        for index, layer in enumerate(self._listed):
-            if layer is active:
-                self.setCurrentIndex(index)
+        if isalive(self) and active in self._listed:
+            self.choose(active)
 
 
 class ChannelCombo(WideCombo):
     """The channels of an image."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, name: str = "channel_combo") -> None:
         super().__init__(
-            "channel_combo",
+            name,
             "Which channel shows your objects. For stacks, “shown plane” takes the plane you "
             "see: move the sliders to another plane and click Segment again.",
             parent,

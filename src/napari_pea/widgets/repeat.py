@@ -66,6 +66,7 @@ def as_command(about: dict[str, Any]) -> str:
     strides = settings.strides
     listed = (strides,) if isinstance(strides, int) else strides
     words += ["--strides", ",".join(map(str, listed)), f"--bias={settings.bias:g}"]
+    words += ["--partitioner", settings.partitioner]
     words += ["--foreground-threshold", f"{settings.foreground_threshold:g}"]
     words += ["--min-size", str(settings.min_size)]
     words += ["--merge-fragments" if settings.merge_fragments else "--no-merge-fragments"]

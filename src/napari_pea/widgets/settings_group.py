@@ -7,11 +7,10 @@ from typing import Any
 
 from napari.utils.notifications import show_warning
 from qtpy.compat import isalive
-from qtpy.QtCore import QSignalBlocker, Qt, QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -21,17 +20,24 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QLabeledDoubleSlider
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import CONNECTIVITIES
-from napari_pea.core.settings import RANGE_LADDER, SegmentationSettings
+from napari_pea.core.settings import PARTITIONERS, RANGE_LADDER, SegmentationSettings
 from napari_pea.widgets.controls import WideCombo
+from napari_pea.widgets.forms import double_slider, row, silently
 from napari_pea.widgets.sources import NDIM
 from napari_pea.widgets.state import SegmentState
 
 #: How long the user must pause while typing, in milliseconds.
 TYPING_MS = 350
+#: The partitioners as the user reads them.
+PARTITIONER_TITLES = {
+    "mutex": "Mutex Watershed",
+    "multicut": "Multicut of watershed pieces",
+    "average": "Average linkage of watershed pieces",
+    "mean-shift": "Mean shift on the embedding",
+}
 LARGEST_SIZE = 1_000_000
 LARGEST_STRIDE = 32
 
@@ -125,14 +131,21 @@ class SettingsGroup(QWidget):
             "1 looks for borders at every pixel; larger numbers look at every n-th one, which "
             "splits objects less."
         )
-        self.bias_slider = _double_slider(
+        self.partitioner_combo = WideCombo(
+            "partitioner_combo",
+            "What makes objects. The Mutex Watershed is the quickest, and the only one that "
+            "keeps cuts; the others may do better on dense tissue.",
+            self,
+        )
+        self.partitioner_combo.set_items(PARTITIONER_TITLES[name] for name in PARTITIONERS)
+        self.bias_slider = double_slider(
             "bias_slider",
             (-1.0, 1.0),
             "To the right, objects that touch are merged more readily; to the left, they are "
             "split more readily.",
             self,
         )
-        self.foreground_slider = _double_slider(
+        self.foreground_slider = double_slider(
             "foreground_slider",
             (0.0, 1.0),
             "How sure the model must be that a pixel lies in an object. Higher makes objects "
@@ -161,10 +174,11 @@ class SettingsGroup(QWidget):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.setVerticalSpacing(4)
-        form.addRow("Range", _row(self.range_slider, self.range_label))
-        form.addRow("Ranges", _row(self.ranges_edit, self.recommended_button))
+        form.addRow("Range", row(self.range_slider, self.range_label))
+        form.addRow("Ranges", row(self.ranges_edit, self.recommended_button))
         form.addRow("Neighbours", self.connectivity_combo)
         form.addRow("Every n-th", self.strides_spin)
+        form.addRow("Method", self.partitioner_combo)
         form.addRow("Split ⟷ merge", self.bias_slider)
         form.addRow("Foreground", self.foreground_slider)
         form.addRow("Least size", self.min_size_spin)
@@ -172,7 +186,7 @@ class SettingsGroup(QWidget):
         layout.setContentsMargins(4, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(form)
-        layout.addLayout(_row(self.merge_check, self.holes_check))
+        layout.addLayout(row(self.merge_check, self.holes_check))
         layout.addWidget(self.reset_button)
 
     def _connect(self) -> None:
@@ -189,6 +203,9 @@ class SettingsGroup(QWidget):
             lambda index: self._set(connectivity=self._connectivities[index])
         )
         self.strides_spin.valueChanged.connect(lambda value: self._set(strides=value))
+        self.partitioner_combo.currentIndexChanged.connect(
+            lambda index: self._set(partitioner=PARTITIONERS[index])
+        )
         self.bias_slider.valueChanged.connect(lambda value: self._set(bias=round(value, 2)))
         self.foreground_slider.valueChanged.connect(
             lambda value: self._set(foreground_threshold=round(value, 2))
@@ -245,21 +262,23 @@ class SettingsGroup(QWidget):
         text = ranges_text(_with_one(settings))
         # While the user is typing, the text is theirs.
         if not self.ranges_edit.isModified():
-            _silently(self.ranges_edit, self.ranges_edit.setText, text)
-        _silently(self.range_slider, self.range_slider.setValue, index)
+            silently(self.ranges_edit, self.ranges_edit.setText, text)
+        silently(self.range_slider, self.range_slider.setValue, index)
         if connectivity in self._connectivities:
             row = self._connectivities.index(connectivity)
-            _silently(self.connectivity_combo, self.connectivity_combo.setCurrentIndex, row)
-        _silently(self.strides_spin, self.strides_spin.setValue, _stride(settings))
+            silently(self.connectivity_combo, self.connectivity_combo.setCurrentIndex, row)
+        silently(self.strides_spin, self.strides_spin.setValue, _stride(settings))
+        method = PARTITIONERS.index(settings.partitioner)
+        silently(self.partitioner_combo, self.partitioner_combo.setCurrentIndex, method)
         for slider, value in (
             (self.bias_slider, settings.bias),
             (self.foreground_slider, settings.foreground_threshold),
         ):
             if abs(slider.value() - value) > 1e-6:
-                _silently(slider, slider.setValue, value)
-        _silently(self.min_size_spin, self.min_size_spin.setValue, settings.min_size)
-        _silently(self.merge_check, self.merge_check.setChecked, settings.merge_fragments)
-        _silently(self.holes_check, self.holes_check.setChecked, settings.fill_holes)
+                silently(slider, slider.setValue, value)
+        silently(self.min_size_spin, self.min_size_spin.setValue, settings.min_size)
+        silently(self.merge_check, self.merge_check.setChecked, settings.merge_fragments)
+        silently(self.holes_check, self.holes_check.setChecked, settings.fill_holes)
 
 
 def _with_one(settings: SegmentationSettings) -> tuple[int, ...]:
@@ -269,29 +288,3 @@ def _with_one(settings: SegmentationSettings) -> tuple[int, ...]:
 def _stride(settings: SegmentationSettings) -> int:
     """Return one number for the strides."""
     return settings.strides if isinstance(settings.strides, int) else max(settings.strides)
-
-
-def _silently(control: QWidget, call: Any, value: Any) -> None:
-    """Set a control without its signals."""
-    blocker = QSignalBlocker(control)
-    call(value)
-    blocker.unblock()
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.setSpacing(4)
-    for widget in widgets:
-        row.addWidget(widget)
-    return row
-
-
-def _double_slider(name: str, limits: tuple[float, float], tooltip: str, parent: QWidget) -> Any:
-    slider: Any = QLabeledDoubleSlider(Qt.Orientation.Horizontal, parent)
-    slider.setObjectName(name)
-    slider.setRange(*limits)
-    slider.setSingleStep(0.01)
-    slider.setPageStep(0.1)
-    slider.setDecimals(2)
-    slider.setToolTip(tooltip)
-    return slider

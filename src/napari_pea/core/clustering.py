@@ -1,0 +1,82 @@
+"""Mean shift on embeddings: objects as the clusters of their vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_pea.core.labels import numbered_by_appearance
+from napari_pea.core.progress import CancelToken, check_cancel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Half the distance of two vectors of unit length at right angles, as those of neighbouring
+#: objects are.
+BANDWIDTH = 0.7
+#: Clusters are looked for among so many pixels; the others join the nearest one.
+N_SAMPLED = 4000
+#: Pixels that are assigned at once.
+PIXELS_AT_ONCE = 1 << 18
+
+
+def mean_shift(
+    vectors: NDArray[np.floating],
+    *,
+    mask: NDArray[np.bool_] | None = None,
+    bandwidth: float = BANDWIDTH,
+    seed: int = 0,
+    cancel: CancelToken | None = None,
+) -> NDArray[np.uint32]:
+    """Partition by mean shift on the embedding; what does not touch is not one object.
+
+    Parameters
+    ----------
+    vectors : array of float, shape (D, *spatial)
+        Embedding vectors.
+    mask : array of bool, shape (*spatial), optional
+        Where objects may be.
+    bandwidth : float
+        Radius of the window that moves to the mean of the vectors in it.
+    seed : int
+        Decides which pixels clusters are looked for among.
+    cancel : CancelToken, optional
+        Checked between the steps.
+
+    Returns
+    -------
+    array of uint32, shape (*spatial)
+        Objects numbered from 1 in the order of their first pixels; 0 outside the mask.
+
+    Raises
+    ------
+    Cancelled
+        If `cancel` was set.
+    """
+    from elf.segmentation.embeddings import segment_mean_shift
+    from skimage.measure import label
+
+    shape = vectors.shape[1:]
+    inside = np.ones(shape, dtype=bool) if mask is None else mask
+    pixels = np.flatnonzero(inside)
+    clusters = np.zeros(inside.size, dtype=np.int64)
+    if pixels.size:
+        rows = vectors.reshape(len(vectors), -1)
+        drawn = pixels
+        if pixels.size > N_SAMPLED:
+            drawn = np.random.default_rng(seed).choice(pixels, N_SAMPLED, replace=False)
+        sample = np.ascontiguousarray(rows[:, drawn], dtype=np.float32)
+        members = segment_mean_shift(sample, bandwidth)
+        check_cancel(cancel)
+        found = np.unique(members)
+        centers = np.stack([sample[:, members == one].mean(axis=1) for one in found])
+        squared = np.square(centers).sum(axis=1)
+        for start in range(0, pixels.size, PIXELS_AT_ONCE):
+            check_cancel(cancel)
+            some = pixels[start : start + PIXELS_AT_ONCE]
+            # The nearest centre, without the square of the vector itself.
+            distances = squared[:, None] - 2 * centers @ rows[:, some]
+            clusters[some] = 1 + distances.argmin(axis=0)
+    objects = label(clusters.reshape(shape), background=0, connectivity=1)
+    return numbered_by_appearance(objects).astype(np.uint32).reshape(shape)

@@ -1,0 +1,94 @@
+"""Small helpers for the controls of the docks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QToolButton,
+    QWidget,
+)
+from superqt import QLabeledDoubleSlider
+
+
+def silently(control: QWidget, call: Callable[[Any], object], value: Any) -> None:
+    """Set a control without its signals."""
+    blocker = QSignalBlocker(control)
+    call(value)
+    blocker.unblock()
+
+
+def row(*widgets: QWidget) -> QHBoxLayout:
+    """Return controls side by side."""
+    layout = QHBoxLayout()
+    layout.setSpacing(4)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return layout
+
+
+def form(parent: QWidget | None = None) -> QFormLayout:
+    """Return a layout for controls with their names before them."""
+    layout = QFormLayout(parent)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setVerticalSpacing(4)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    return layout
+
+
+def double_slider(name: str, limits: tuple[float, float], tooltip: str, parent: QWidget) -> Any:
+    """Return a slider for numbers with two decimals."""
+    slider: Any = QLabeledDoubleSlider(Qt.Orientation.Horizontal, parent)
+    slider.setObjectName(name)
+    slider.setRange(*limits)
+    slider.setSingleStep(0.01)
+    slider.setPageStep(0.1)
+    slider.setDecimals(2)
+    slider.setToolTip(tooltip)
+    return slider
+
+
+class FolderEdit(QWidget):
+    """A folder, typed or chosen.
+
+    Parameters
+    ----------
+    name, tooltip : str
+        Of the control.
+    parent : QWidget
+        The dock.
+    """
+
+    #: The user has given another folder.
+    changed = Signal(str)
+
+    def __init__(self, name: str, tooltip: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._edit = QLineEdit(self)
+        self._edit.setObjectName(name)
+        self._edit.setToolTip(tooltip)
+        self._title = tooltip.rstrip(".")
+        button = QToolButton(self)
+        button.setText("…")
+        button.setToolTip(tooltip)
+        layout = row(self._edit, button)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self.setLayout(layout)
+        self._edit.textChanged.connect(self.changed)
+        button.clicked.connect(self._on_clicked)
+
+    def set_text(self, text: str) -> None:
+        """Show a folder."""
+        if self._edit.text() != text:
+            silently(self._edit, self._edit.setText, text)
+
+    def _on_clicked(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, self._title, self._edit.text())
+        if folder:
+            self._edit.setText(folder)
