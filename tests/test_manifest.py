@@ -42,7 +42,7 @@ def test_what_it_names_exists(manifest: PluginManifest) -> None:
 
 def test_widgets_and_menus(manifest: PluginManifest) -> None:
     contributions = manifest.contributions
-    assert [widget.display_name for widget in contributions.widgets] == ["Segment"]
+    assert [widget.display_name for widget in contributions.widgets] == ["Segment", "Train"]
     commands = [item.command for item in contributions.menus["napari/layers/segment"]]
     assert commands == [widget.command for widget in contributions.widgets]
 
@@ -64,12 +64,13 @@ def test_preferences_are_those_of_the_core(manifest: PluginManifest, tiny_model_
     assert model.embed(image, tile=compute["tile_size"].minimum).shape == (20, 20)
 
 
-def test_the_dock_and_its_list_of_models_do_without_torch(
+def test_the_docks_and_their_list_of_models_do_without_torch(
     tiny_model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NAPARI_PEA_MODELS", str(tiny_model_path.parent))
     code = (
         "import sys, napari_pea.widgets.segment_dock, napari_pea.models.catalogue as catalogue\n"
+        "import napari_pea.widgets.training_dock\n"
         "assert 'tiny' in [entry.name for entry in catalogue.list_models()]\n"
         "assert 'torch' not in sys.modules"
     )

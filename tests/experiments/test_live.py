@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments import benchmark_live, live_session, live_windows
 from napari_pea.experiments.benchmark_live import check_display, elf_partition, measure_live
 from napari_pea.experiments.live_session import measure_session
-from napari_pea.experiments.watch import own_place
+from napari_pea.experiments.watch import own_place, running_threads
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +84,37 @@ def test_without_a_display_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(InputError, match="needs a window"):
         check_display()
+
+
+def test_a_thread_of_qt_counts_only_while_it_is_at_work(qtbot: Any) -> None:
+    from qtpy.QtCore import QThread
+
+    class Worker(QThread):
+        def run(self) -> None:
+            threading.current_thread()  # now Python knows it
+            ready.set()
+            leave.wait()
+
+    ready, leave = threading.Event(), threading.Event()
+    before = Counter(running_threads())
+    worker = Worker()
+    worker.start()
+    ready.wait()
+    during = Counter(running_threads())
+    leave.set()
+    worker.wait()
+    assert (during - before).total() == 1
+    assert not Counter(running_threads()) - before
+
+
+def test_a_thread_that_goes_on_is_noticed() -> None:
+    leave = threading.Event()
+    before = Counter(running_threads())
+    thread = threading.Thread(target=leave.wait, name="goes on")
+    thread.start()
+    assert list((Counter(running_threads()) - before).elements()) == ["goes on"]
+    leave.set()
+    thread.join()
 
 
 def test_our_code_is_told_from_that_of_others() -> None:

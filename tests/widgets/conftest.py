@@ -47,10 +47,12 @@ def image() -> np.ndarray:
 class Hand:
     """Does with a dock what a user does, opening it from napari's menu included."""
 
+    title = "Segment"
+
     def __init__(self, viewer: Any, qtbot: Any) -> None:
         self.viewer = viewer
         self._qtbot = qtbot
-        self.frame, self.dock = viewer.window.add_plugin_dock_widget("napari-pea", "Segment")
+        self.frame, self.dock = viewer.window.add_plugin_dock_widget("napari-pea", self.title)
 
     def opened_again(self) -> Hand:
         return Hand(self.viewer, self._qtbot)
@@ -91,6 +93,58 @@ def open_dock(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Iterator[Ca
     """Opens a window with the dock in it."""
     yield lambda **kwargs: Hand(make_napari_viewer(**kwargs), qtbot)
     qtbot.waitUntil(lambda: not WorkerBase._worker_set, timeout=PATIENCE)
+
+
+class TrainingHand(Hand):
+    """The same for the Training dock."""
+
+    title = "Train"
+
+    def wait(self) -> None:
+        """Wait until the annotation has been looked at."""
+        self._qtbot.waitUntil(lambda: self.dock.outlook_group.idle, timeout=PATIENCE)
+
+    def choose(self, name: str, text: str) -> None:
+        """Choose an entry of a list, or the first one that begins so."""
+        combo = self.find(name)
+        texts = [combo.itemText(n) for n in range(combo.count())]
+        combo.setCurrentIndex([each.startswith(text) for each in texts].index(True))
+
+    def sees(self, name: str) -> bool:
+        """Whether a control can be seen when the dock is shown."""
+        return bool(self.find(name).isVisibleTo(self.dock))
+
+    @property
+    def outlook(self) -> str:
+        """What is said about the annotation."""
+        self.wait()
+        return self.find("outlook_label").text()
+
+
+@pytest.fixture
+def open_training(
+    make_napari_viewer: Callable[..., Any], qtbot: Any
+) -> Iterator[Callable[..., TrainingHand]]:
+    """Opens a window with the Training dock in it."""
+    yield lambda **kwargs: TrainingHand(make_napari_viewer(**kwargs), qtbot)
+    qtbot.waitUntil(lambda: not WorkerBase._worker_set, timeout=PATIENCE)
+
+
+@pytest.fixture
+def painted() -> np.ndarray:
+    """Twelve painted squares of 10 pixels, shape (96, 128); less than half of the pixels."""
+    labels = np.zeros((96, 128), dtype=np.uint16)
+    for number in range(12):
+        row, column = 6 + 32 * (number // 4), 6 + 32 * (number % 4)
+        labels[row : row + 10, column : column + 10] = number + 1
+    return labels
+
+
+@pytest.fixture
+def squares(painted: np.ndarray) -> np.ndarray:
+    """An image of bright squares, shape (96, 128)."""
+    noise = np.random.default_rng(1).normal(100, 5, painted.shape)
+    return (noise + 400 * (painted > 0)).astype(np.uint16)
 
 
 class Gate:

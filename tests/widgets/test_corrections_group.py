@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_pea.core.labels import numbered_by_appearance
 from napari_pea.widgets.repeat import as_python
 from napari_pea.widgets.scribbles import STILL_MS
 
@@ -65,8 +66,11 @@ class Brush:
 
     @property
     def squares(self) -> list[int]:
-        """The labels of the three squares in a row, and of the one below."""
-        return [int(self.labels[place]) for place in ((10, 8), (10, 20), (10, 32), (28, 35))]
+        """Which of the squares in the row, and the one below, are one object, from 1 on."""
+        found = [int(self.labels[place]) for place in ((10, 8), (10, 20), (10, 32), (28, 35))]
+        assert all(found)
+        objects = list(dict.fromkeys(found))
+        return [objects.index(label) + 1 for label in found]
 
     @property
     def kinds(self) -> list[str]:
@@ -297,6 +301,57 @@ def test_a_result_gives_its_strokes_back(hand: Any, brush: Brush) -> None:
     assert brush.squares == [1, 2, 3, 4]
 
 
+def test_strokes_of_a_result_wait_for_its_image(
+    hand: Any, brush: Brush, tiles_image: np.ndarray
+) -> None:
+    brush.take("join")
+    brush.draw((10, 12), (10, 20))
+    labels = hand.viewer.layers["tiles labels"]
+    metadata, data = json.loads(json.dumps(labels.metadata)), labels.data.copy()
+    hand.viewer.layers.clear()
+    brush.settle()
+    # As when the result is opened before its image, or before that is segmented.
+    hand.viewer.add_labels(data, name="old", metadata=metadata)
+    assert "strokes follow when the image 'tiles' is segmented" in hand.status
+    hand.viewer.add_image(tiles_image[:, :28], name="other")
+    hand.segment()
+    assert "other corrections" not in hand.names
+    hand.viewer.add_image(tiles_image, name="tiles", scale=(SCALE,) * 2, translate=SHIFT)
+    hand.find("image_combo").setCurrentText("tiles")
+    hand.segment()
+    brush.settle()
+    assert brush.squares == [1, 1, 2, 3]
+    assert brush.kinds == ["join"]
+    assert brush.layer.data[10, 16] == 1
+    # They came once: what the user takes away afterwards stays away.
+    hand.click("undo_correction_button")
+    brush.settle()
+    hand.segment()
+    brush.settle()
+    assert brush.squares == [1, 2, 3, 4]
+
+
+def test_strokes_of_a_result_wait_until_its_image_is_chosen(
+    hand: Any, brush: Brush, tiles_image: np.ndarray
+) -> None:
+    brush.take("join")
+    brush.draw((10, 12), (10, 20))
+    labels = hand.viewer.layers["tiles labels"]
+    metadata, data = json.loads(json.dumps(labels.metadata)), labels.data.copy()
+    hand.viewer.layers.remove(brush.layer)
+    brush.settle()
+    hand.viewer.add_image(tiles_image[:, :28], name="other")
+    hand.find("image_combo").setCurrentText("other")
+    hand.segment()
+    hand.viewer.add_labels(data, name="old", metadata=metadata)
+    brush.settle()
+    assert not any(name.endswith("corrections") for name in hand.names)
+    hand.find("image_combo").setCurrentText("tiles")
+    brush.settle()
+    assert brush.squares == [1, 1, 2, 3]
+    assert brush.kinds == ["join"]
+
+
 def test_the_copied_python_has_the_strokes(hand: Any, brush: Brush, tmp_path: Path) -> None:
     brush.take("join")
     brush.draw((10, 12), (10, 20))
@@ -304,7 +359,9 @@ def test_the_copied_python_has_the_strokes(hand: Any, brush: Brush, tmp_path: Pa
     about = hand.viewer.layers["tiles labels"].metadata["napari_pea"]
     names: dict[str, Any] = {}
     exec(as_python({**about, "image_path": str(tmp_path / "tiles.tif")}), names)  # noqa: S102
-    np.testing.assert_array_equal(names["labels"], brush.labels)
+    np.testing.assert_array_equal(
+        numbered_by_appearance(names["labels"]), numbered_by_appearance(brush.labels)
+    )
 
 
 def test_planes_of_a_stack_have_their_own_strokes(

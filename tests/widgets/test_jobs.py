@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken
+from napari_pea.widgets import jobs
 from napari_pea.widgets.jobs import Job, JobRunner
 from napari_pea.widgets.state import SegmentState
 
@@ -54,7 +55,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(qtbot: Any) -> Iterator[Desk]:
+def desk(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(jobs, "BAR_MS", 50)
     desk = Desk(qtbot)
     yield desk
     desk.gate.set()
@@ -67,6 +69,7 @@ def test_a_job_reports_and_delivers(desk: Desk) -> None:
     assert desk.state.busy
     desk.wait(lambda: desk.state.status == "one works")
     assert (desk.state.done, desk.state.total) == (1, 3)
+    desk.wait(lambda: bool(progress._all_instances))
     (bar,) = progress._all_instances
     assert (bar.n, bar.total, bar.desc) == (1, 3, "one works: ")
     desk.gate.set()
@@ -111,11 +114,23 @@ def test_a_result_that_arrives_after_cancelling_is_dropped(desk: Desk) -> None:
 
 def test_the_button_in_the_activity_dock_cancels(desk: Desk) -> None:
     desk.runner.start(desk.job("one"))
-    desk.wait(lambda: desk.at_work == ["one"])
+    desk.wait(lambda: bool(progress._all_instances))
     (bar,) = progress._all_instances
     bar.cancel()
     assert "Cancelled" in desk.state.status
     desk.wait(lambda: not desk.at_work)
+
+
+def test_a_short_job_is_not_shown_in_the_activity_dock(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars: list[str] = []
+    monkeypatch.setattr(jobs, "_ActivityBar", lambda **told: bars.append(told["desc"]))
+    desk.gate.set()
+    desk.runner.start(desk.job("one"))
+    desk.wait(lambda: desk.delivered == ["one"] and not WorkerBase._worker_set)
+    desk._qtbot.wait(100)
+    assert not bars
 
 
 def test_napari_can_make_a_job_quit(desk: Desk) -> None:

@@ -81,6 +81,29 @@ def test_every_control_acts_at_once_without_the_network(hand: Any, bands: list[A
         assert hand.dock._state.live.settings == SegmentationSettings()
 
 
+def test_objects_that_stay_keep_their_ids(hand: Any) -> None:
+    labels = labels_of(hand)
+    before = labels.data
+    assert before[28, 35] == 4
+    hand.find("range_slider").setValue(0)
+    hand.wait()
+    # The three in the row are one object now, whose id is that of one of them.
+    assert np.unique(labels.data).tolist() == [0, 1, 4]
+    assert labels.data[28, 35] == 4
+    assert labels.features["index"].tolist() == [1, 4]
+    assert labels.features["area"].tolist() == [4 * 432, 4 * 40]
+    assert labels.features["inside_margin"].notna().all()
+    result = hand.dock.live.session.result
+    np.testing.assert_array_equal(result.labels, labels.data)
+    assert result.table["label"].tolist() == [1, 4]
+
+    hand.find("reset_button").click()
+    hand.wait()
+    np.testing.assert_array_equal(labels.data, before)
+    assert labels.features["index"].tolist() == [1, 2, 3, 4]
+    assert labels.features["area"].tolist() == [4 * 144] * 3 + [4 * 40]
+
+
 def test_a_list_of_ranges_can_be_typed(hand: Any, qtbot: Any) -> None:
     edit = hand.find("ranges_edit")
     live = hand.dock._state.live
@@ -191,7 +214,7 @@ def test_rule_3_a_result_goes_with_its_layer(
     hand.find("image_combo").setCurrentText("other")
     sluice.open.set()
     hand.wait()
-    assert labels_of(hand).data.max() == 2
+    assert np.unique(labels_of(hand).data).tolist() == [0, 1, 4]
     assert labels_of(hand).data.shape == tiles_image.shape
     assert other.data.max() == 2
     assert other.data.shape == (40, 28)

@@ -43,7 +43,6 @@ def test_controls_say_what_the_settings_are(group: SettingsGroup, state: Segment
     state.live.settings = SegmentationSettings(
         ranges=(3, 20),
         connectivity=8,
-        partitioner="multicut",
         strides=(2, 3),
         partitioner="multicut",
         bias=-0.25,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -242,6 +243,75 @@ def sparse(
             cancel=cancel,
         )
     typer.echo((output / MARKDOWN_NAME).read_text())
+
+
+@app.command()
+def training(
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A name of `models list` to start from.")
+    ] = "nuclei",
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "cpu",
+    iterations: Annotated[int, typer.Option(help="How many are timed; medians count.")] = 20,
+    window: Annotated[
+        float, typer.Option(help="Seconds of training in a real window; 0 leaves it out.")
+    ] = 60.0,
+    kills: Annotated[
+        int, typer.Option(help="How often a run is killed and resumed; 0 leaves it out.")
+    ] = 10,
+    seed: Annotated[int, typer.Option(help="Of the moments at which it is killed.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Time what the trainer adds to its network, watch the dock train, and kill runs."""
+    from napari_pea.experiments.benchmark_training import measure_training
+    from napari_pea.experiments.kills import measure_kills
+    from napari_pea.experiments.training_window import measure_window
+
+    with cancel_on_interrupt() as cancel, progress_bar("Training") as progress:
+        figures = measure_training(
+            model, device, iterations=iterations, progress=progress, cancel=cancel
+        )
+    if window > 0:
+        with cancel_on_interrupt() as cancel:
+            figures["window"] = measure_window(model, seconds=window, cancel=cancel)
+    if kills:
+        with (
+            cancel_on_interrupt() as cancel,
+            progress_bar("Killing") as progress,
+            TemporaryDirectory() as folder,
+        ):
+            figures["killed"] = measure_kills(
+                Path(folder), kills, seed=seed, progress=progress, cancel=cancel
+            )
+    if as_json:
+        print_json(figures)
+        return
+    rows = [
+        (
+            name,
+            f"{1000 * case['trainer_seconds']:.0f} ms",
+            f"{1000 * case['bare_seconds']:.0f} ms",
+            f"{case['ratio']:.3f}",
+        )
+        for name, case in figures["cases"].items()
+    ]
+    print_table(rows, ["run", "iteration", "bare network", "ratio"])
+    typer.echo(
+        f"Medians of {figures['iterations']} iterations in turn on {figures['device']} with "
+        f"{figures['threads']} threads."
+    )
+    if window > 0:
+        seen = figures["window"]
+        typer.echo(
+            f"In a window: {seen['iterations']} iterations, {seen['previews']} previews; own "
+            f"code held it for at most {1000 * seen['own_code']:.0f} ms "
+            f"({seen['own_code_where'] or 'nowhere'})."
+        )
+    if kills:
+        killed = figures["killed"]
+        typer.echo(
+            f"Killed {killed['kills']} times, resumed each time, at the end at iteration "
+            f"{killed['iterations'][-1]}; {killed['models']} model files lay there and were whole."
+        )
 
 
 def _spread(times: dict[str, float]) -> str:

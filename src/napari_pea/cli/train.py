@@ -17,10 +17,11 @@ from napari_pea.cli.console import (
     progress_bar,
     whole_numbers,
 )
-from napari_pea.cli.train_files import Pairs, Reading, find_pairs, masks, pictures, read, split
+from napari_pea.cli.train_files import split
 from napari_pea.cli.train_settings import METHOD, PAINT, with_settings
 from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.progress import CancelToken
+from napari_pea.training.files import Pairs, Reading, find_pairs, masks, pictures, read
 
 if TYPE_CHECKING:
     from napari_pea.models.metadata import ModelMetadata

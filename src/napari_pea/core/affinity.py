@@ -169,19 +169,8 @@ def correlate(first: torch.Tensor, second: torch.Tensor, offsets: Sequence[Offse
     tensor, shape (B, N, *spatial)
         0 where p + o lies outside the image.
     """
-    import torch
-    from torch.nn import functional
+    from napari_pea.core.correlation import Correlation
 
-    shape = first.shape[2:]
-    every = slice(None)
-    channels = []
-    for offset in offsets:
-        slices = pair_slices(shape, offset)
-        if slices is None:
-            channels.append(first.new_zeros((first.shape[0], *shape)))
-            continue
-        here, there = slices
-        cosine = (first[(every, every, *here)] * second[(every, every, *there)]).sum(dim=1)
-        padding = [side for step in reversed(offset) for side in (max(0, -step), max(0, step))]
-        channels.append(functional.pad(cosine, padding))
-    return torch.stack(channels, dim=1)
+    # Without the types of PyTorch its `apply` is anything.
+    cosines: torch.Tensor = Correlation.apply(first, second, tuple(offsets))  # type: ignore[no-untyped-call]
+    return cosines

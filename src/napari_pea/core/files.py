@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,3 +36,45 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a lock that ends with the program, however that ends.
+
+    Parameters
+    ----------
+    path : Path
+        A file that is made for it; its folder must exist.
+
+    Yields
+    ------
+    bool
+        Whether it could be had: nobody else holds it, in this program or another one.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        yield _lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True

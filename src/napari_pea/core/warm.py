@@ -18,12 +18,14 @@ def warm_up() -> None:
     from napari_pea.core.affinity import pixel_major
     from napari_pea.core.fragments import absorb_fragments
     from napari_pea.core.mutex import warm
+    from napari_pea.core.tracking import tracked_ids
 
     warm.warm_up()
     margins.warm_up()
     labels = np.ones((8, 8), dtype=np.uint32)
     labels[3, 3] = 2
     absorb_fragments(labels, pixel_major(np.ones((1, 8, 8), dtype=np.float32)))
+    tracked_ids(labels, labels)
 
 
 def compile_elsewhere() -> subprocess.Popen[bytes] | None:

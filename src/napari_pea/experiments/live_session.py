@@ -13,7 +13,13 @@ from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore
 from napari_pea.experiments.benchmark_inference import sample_image
 from napari_pea.experiments.benchmark_live import check_display
 from napari_pea.experiments.live_windows import AFTER, PeaWindow, PlainWindow
-from napari_pea.experiments.watch import OwnTime, StallWatch, keep_running, memory
+from napari_pea.experiments.watch import (
+    OwnTime,
+    StallWatch,
+    keep_running,
+    memory,
+    running_threads,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,13 +93,14 @@ def measure_session(
     with _Errors() as errors:
         warm = _rehearsed(PeaWindow, image, model)
         # The first viewer loads much that stays: what counts is what comes on top.
-        before, threads = memory(), _threads()
+        before, threads = memory(), Counter(running_threads())
         with OwnTime() as own:
             stalls = _play(PeaWindow(image, model), script, step)
         after = memory()
-        leaked = sorted((Counter(_threads()) - Counter(threads)).elements())
+        leaked = sorted((Counter(running_threads()) - threads).elements())
     _rehearsed(PlainWindow, image, model)
-    alone = _play(PlainWindow(image, model), script, step)
+    with OwnTime():  # watching costs the same on both sides
+        alone = _play(PlainWindow(image, model), script, step)
     worst, worst_alone = _longest(stalls), _longest(alone)
     return {
         "actions": actions,
@@ -155,11 +162,6 @@ def _play(
 def _longest(stalls: dict[str, list[float]]) -> tuple[str, float]:
     name = max(stalls, key=lambda each: max(stalls[each]))
     return name, max(stalls[name])
-
-
-def _threads() -> list[str]:
-    """Return the names of all threads of Python that are alive."""
-    return [thread.name for thread in threading.enumerate() if thread.name != "benchmark watch"]
 
 
 class _Errors:

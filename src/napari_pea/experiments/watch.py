@@ -122,6 +122,33 @@ def own_place(frame: FrameType | None) -> str | None:
     return None
 
 
+def running_threads(wait: float = 5.0) -> list[str]:
+    """Return the names of the threads that Python has started, or that run Python now.
+
+    Threads of Qt become known to Python when they first run it, and stay on its list when
+    they have ended; those of its pool are kept for later work. So such a thread counts only
+    if it is at work.
+
+    Parameters
+    ----------
+    wait : float
+        How long the pool of Qt may take to end its work, in seconds.
+    """
+    from qtpy.QtCore import QThreadPool
+
+    pool = QThreadPool.globalInstance()
+    if pool is not None:
+        pool.waitForDone(int(1000 * wait))
+    at_work = sys._current_frames().keys()
+    names = []
+    for thread in threading.enumerate():
+        if not isinstance(thread, threading._DummyThread):
+            names.append(thread.name)
+        elif thread.ident in at_work:
+            names.append("a thread of Qt")
+    return names
+
+
 def memory() -> float | None:
     """Return the memory that this process holds now, in 10^6 bytes, if it is known."""
     gc.collect()

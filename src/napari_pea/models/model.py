@@ -13,7 +13,9 @@ from napari_pea.core.settings import SegmentationSettings
 from napari_pea.models.metadata import ModelMetadata
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
     from napari_pea.core.networks.base import EmbeddingNetwork
 
@@ -115,9 +117,37 @@ class Model:
             channel=channel,
             channel_axis=channel_axis,
         )
+        return self.embed_normalized(
+            self.metadata.normalization(channels),
+            tile=tile,
+            halo=halo,
+            precision=precision,
+            progress=progress,
+            cancel=cancel,
+        )
+
+    def embed_normalized(
+        self,
+        channels: NDArray[np.float32],
+        *,
+        tile: int | None = None,
+        halo: int | None = None,
+        precision: Precision = "auto",
+        progress: Progress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> Embedding:
+        """Predict the embedding and the foreground of an image that is normalised already.
+
+        Parameters
+        ----------
+        channels : array of float32, shape (C, *spatial)
+            Normalised image, for example a piece of one.
+        tile, halo, precision, progress, cancel
+            See `embed`.
+        """
         found = predict(
             self.network,
-            scaled_image(self.metadata.normalization(channels), self.metadata.scale),
+            scaled_image(channels, self.metadata.scale),
             device=self.device,
             precision=precision,
             tile=tile,

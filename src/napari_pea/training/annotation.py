@@ -28,6 +28,8 @@ Zero = Literal["auto", "background", "not-annotated"]
 DENSE_SHARE = 0.5
 #: Objects whose diameter differs from the model's by more than this factor are told of.
 SIZE_FACTOR = 1.5
+#: A painted object with fewer pixels is a slip of the mouse, be it the largest one.
+FEWEST_PIXELS = 9
 #: A notice about size is left out for fewer objects, because a few may be odd ones.
 SIZED_OBJECTS = 3
 
@@ -64,6 +66,8 @@ class Survey:
         Whether any image holds two pixels known not to belong together.
     diameter : float, optional
         Median diameter of the objects, as circles of their area, in pixels.
+    largest : int
+        Pixels of the largest object.
     """
 
     n_objects: int
@@ -71,6 +75,7 @@ class Survey:
     share: float
     differing: bool
     diameter: float | None
+    largest: int = 0
 
     @property
     def sparse(self) -> bool:
@@ -128,7 +133,7 @@ def annotated_labels(
     if zero == "auto":
         # An empty region has nothing to decide by.
         considered = painted if inside is None or not inside.any() else painted[inside]
-        zero = "background" if considered.mean() >= DENSE_SHARE else "not-annotated"
+        zero = meant_by_zero(float(considered.mean()))
     if zero == "not-annotated":
         ids[~painted] = UNANNOTATED
         if whole_objects:
@@ -136,6 +141,17 @@ def annotated_labels(
     if inside is not None:
         ids[~inside] = UNANNOTATED
     return ids
+
+
+def meant_by_zero(share: float) -> Zero:
+    """Return what label 0 means if nobody says so.
+
+    Parameters
+    ----------
+    share : float
+        Painted part of all pixels that were looked at.
+    """
+    return "background" if share >= DENSE_SHARE else "not-annotated"
 
 
 def _outside(ids: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -172,7 +188,26 @@ def survey(labels: Sequence[NDArray[np.int32]]) -> Survey:
             for areas, pixels, ids in zip(objects, background, labels, strict=True)
         ),
         diameter=median_diameter(areas),
+        largest=int(areas.max(initial=0)),
     )
+
+
+def check_painted(found: Survey) -> None:
+    """Make sure that an annotation holds something to learn from.
+
+    Raises
+    ------
+    InputError
+        If nothing is painted, or only dots are.
+    """
+    if not found.n_objects:
+        raise InputError("No object is painted: paint some, each with a label of its own.")
+    if found.largest < FEWEST_PIXELS:
+        many = "1 pixel" if found.largest == 1 else f"{found.largest} pixels"
+        raise InputError(
+            f"The largest painted object has {many}, too few to learn from: paint at least one "
+            "object whole."
+        )
 
 
 def median_diameter(areas: NDArray[Any]) -> float | None:

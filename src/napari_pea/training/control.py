@@ -8,10 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from napari_pea.core.networks.base import EmbeddingNetwork
 from napari_pea.core.progress import CancelToken, check_cancel
+
+if TYPE_CHECKING:
+    # The window makes a `TrainingControl` and must not wait for PyTorch.
+    from napari_pea.core.networks.base import EmbeddingNetwork
 
 #: What a run is doing.
 Phase = Literal["preparing", "training", "validating", "paused", "stopped", "finished"]

@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from napari_pea.core.affinity import correlate
+from napari_pea.core.correlation import UnitVectors
 from napari_pea.core.neighborhood import Offset
 from napari_pea.training.annotation import UNANNOTATED
 
@@ -166,4 +167,5 @@ def foreground_loss(
 
 def unit_embedding(embedding: torch.Tensor) -> torch.Tensor:
     """Return embedding vectors of unit length in single precision, shape (B, D, *spatial)."""
-    return functional.normalize(embedding.float(), dim=1)
+    unit: torch.Tensor = UnitVectors.apply(embedding.float())  # type: ignore[no-untyped-call]
+    return unit

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from napari_pea.core.errors import InputError
-from napari_pea.training.session import default_settings
+from napari_pea.models.catalogue import find_model
+from napari_pea.models.package import read_metadata
 from napari_pea.training.settings import TrainingSettings
 
 PresetName = Literal["quick", "standard", "long"]
@@ -52,6 +53,25 @@ DEFAULT_PRESET: PresetName = "standard"
 BATCH_SIZE, CROP, HOLD_OUT, DISTANT_PAIRS, EMA_DECAY = 4, 128, 0.15, 2000, 0.98
 #: Share of the crops that show what the model knows already, if it is to keep that.
 REPLAY = 0.5
+
+
+def default_settings(start: str | Path | None = None) -> TrainingSettings:
+    """Return the settings of a run if nothing is said about it.
+
+    Parameters
+    ----------
+    start : str or Path, optional
+        A model to go on from: its ranges are trained.
+
+    Raises
+    ------
+    InputError
+        If there is no such model.
+    """
+    settings = TrainingSettings()
+    if start is None:
+        return settings
+    return settings.updated(ranges=read_metadata(find_model(start)).training_ranges)
 
 
 def chosen_settings(

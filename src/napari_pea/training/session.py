@@ -21,8 +21,8 @@ from napari_pea.core.settings import SegmentationSettings
 from napari_pea.models.catalogue import check_name, find_model
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.model import Model
-from napari_pea.models.package import SUFFIX, load_network, read_metadata, save_model
-from napari_pea.training.annotation import Notice, notices, survey
+from napari_pea.models.package import SUFFIX, load_network, save_model
+from napari_pea.training.annotation import Notice, check_painted, notices, survey
 from napari_pea.training.checkpoint import CHECKPOINT_NAME, plain_settings
 from napari_pea.training.control import TrainingControl, TrainingHooks, TrainingStatus
 from napari_pea.training.data import AnnotatedImage, check_annotated
@@ -39,25 +39,6 @@ SCORED_IMAGES = 12
 #: weights depend on it, and what it takes over unless something else is said.
 KEPT_OF_PARENT = ("architecture", "arguments", "normalization", "pixel_size_um")
 DEFAULTS_OF_PARENT = ("recommended", "scale", "data", "licence")
-
-
-def default_settings(start: str | Path | None = None) -> TrainingSettings:
-    """Return the settings of a run if nothing is said about it.
-
-    Parameters
-    ----------
-    start : str or Path, optional
-        A model to go on from: its ranges are trained.
-
-    Raises
-    ------
-    InputError
-        If there is no such model.
-    """
-    settings = TrainingSettings()
-    if start is None:
-        return settings
-    return settings.updated(ranges=read_metadata(find_model(start)).training_ranges)
 
 
 def train_model(
@@ -157,6 +138,7 @@ def train_model(
     )
     said = notices(found, metadata, parent)
     check_annotated(items, network.in_channels)
+    check_painted(found)
     scored = [item for item in held_out if (item.labels > 0).any()]
     held_objects: list[HeldOut] = []
     if not scored:

@@ -31,6 +31,7 @@ from napari_pea.training.data import (
 )
 from napari_pea.training.freezing import freeze
 from napari_pea.training.history import History
+from napari_pea.training.loading import BatchLoader
 from napari_pea.training.optimization import make_optimizer, make_schedule, moving_average
 from napari_pea.training.settings import TrainingSettings
 from napari_pea.training.step import batch_losses
@@ -82,6 +83,11 @@ class Trainer:
     precision : {"auto", "mixed", "full"}
         See `napari_pea.core.device.autocast`.
 
+    Attributes
+    ----------
+    loader : BatchLoader
+        Makes the batches.
+
     Raises
     ------
     InputError
@@ -112,8 +118,8 @@ class Trainer:
         check_annotated(images, network.in_channels)
         if validation:
             check_annotated(validation, network.in_channels, "validation")
-        self._sampler = CropSampler(images, settings, replay)
         self._device = device or torch.device("cpu")
+        self.loader = BatchLoader(CropSampler(images, settings, replay), settings, self._device)
         self._precision: Precision = precision
         self._network: EmbeddingNetwork = network.to(  # type: ignore[call-overload]
             self._device, memory_format=torch.channels_last
@@ -198,31 +204,37 @@ class Trainer:
         InputError
             If the state cannot be saved, for example because the disk is full.
         """
-        settings = self.settings
         try:
-            if self._pending and self._is_logged():
-                self._log(cancel)
-            while self.iteration < settings.iterations:
-                check_cancel(cancel)
-                if control is not None:
-                    self._obey(control, cancel)
-                    if control.stopped:
-                        self._finish(cancel)
-                        break
-                with self._reporter.timed():
-                    terms = self._step()
-                self._pending.append(terms)
-                self.iteration += 1
-                self._log(cancel)
-                self._report("training", terms["loss"])
-                self._reporter.preview(self.averaged_network, self.iteration)
-                progress(self.iteration, settings.iterations)
+            with self.loader:
+                self._train(progress, cancel, control)
         except Cancelled:
             self._save()
             raise
-        ended_early = self.iteration < settings.iterations
+        ended_early = self.iteration < self.settings.iterations
         self._report("stopped" if ended_early else "finished")
         return self.history
+
+    def _train(
+        self, progress: Progress, cancel: CancelToken | None, control: TrainingControl | None
+    ) -> None:
+        """Do the iterations that are left."""
+        if self._pending and self._is_logged():
+            self._log(cancel)
+        while self.iteration < self.settings.iterations:
+            check_cancel(cancel)
+            if control is not None:
+                self._obey(control, cancel)
+                if control.stopped:
+                    self._finish(cancel)
+                    break
+            with self._reporter.timed():
+                terms = self._step()
+            self._pending.append(terms)
+            self.iteration += 1
+            self._log(cancel)
+            self._report("training", terms["loss"])
+            self._reporter.preview(self.averaged_network, self.iteration)
+            progress(self.iteration, self.settings.iterations)
 
     def _report(self, phase: Phase, loss: float | None = None) -> None:
         """Tell where the run stands."""
@@ -254,12 +266,7 @@ class Trainer:
         """Do one iteration and return the terms of its loss."""
         settings = self.settings
         objective = settings.objective
-        batch = make_batch(
-            list(self._sampler.crops(self.iteration)),
-            objective,
-            self._device,
-            np.random.default_rng((settings.seed, self.iteration, settings.batch_size + 1)),
-        )
+        batch = self.loader.batch(self.iteration)
         transform = None
         if objective.cross_weight > 0:
             rng = np.random.default_rng((settings.seed, self.iteration, settings.batch_size))

@@ -1,14 +1,15 @@
-"""The commands of napari's palette: each presses a control of the Segment dock."""
+"""The commands of napari's palette: each presses a control of a dock."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import napari.viewer  # noqa: TC002 - napari reads the annotations when a command runs
 from qtpy.QtWidgets import QAbstractButton, QWidget
 
 if TYPE_CHECKING:
     from napari_pea.widgets.segment_dock import SegmentDock
+    from napari_pea.widgets.training_dock import TrainingDock
 
 
 def open_dock(viewer: napari.viewer.Viewer) -> SegmentDock:
@@ -21,14 +22,33 @@ def open_dock(viewer: napari.viewer.Viewer) -> SegmentDock:
     """
     from napari_pea.widgets.segment_dock import SegmentDock
 
+    return cast("SegmentDock", _opened(viewer, SegmentDock, "Segment"))
+
+
+def open_training_dock(viewer: napari.viewer.Viewer) -> TrainingDock:
+    """Return the Training dock of a viewer, opened if it is not.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer.
+    """
+    from napari_pea.widgets.training_dock import TrainingDock
+
+    return cast("TrainingDock", _opened(viewer, TrainingDock, "Train"))
+
+
+def _opened(viewer: napari.viewer.Viewer, kind: type[QWidget], name: str) -> QWidget:
+    """Return a dock of a viewer; it comes as a tab beside others, for they need the height."""
     window: Any = getattr(viewer, "__wrapped__", viewer).window
     for inner in window.dock_widgets.values():
-        if isinstance(inner, SegmentDock):
+        if isinstance(inner, kind):
             frame = inner.parentWidget()
             if frame is not None:
                 frame.show()
+                frame.raise_()
             return inner
-    dock: SegmentDock = window.add_plugin_dock_widget("napari-pea", "Segment")[1]
+    dock: QWidget = window.add_plugin_dock_widget("napari-pea", name, tabify=True)[1]
     return dock
 
 
@@ -42,7 +62,24 @@ def press(viewer: napari.viewer.Viewer, name: str) -> None:
     name : str
         Its object name.
     """
-    button = open_dock(viewer).findChild(QWidget, name)
+    _press(open_dock(viewer), name)
+
+
+def press_training(viewer: napari.viewer.Viewer, name: str) -> None:
+    """Press a button of the Training dock.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer.
+    name : str
+        Its object name.
+    """
+    _press(open_training_dock(viewer), name)
+
+
+def _press(dock: QWidget, name: str) -> None:
+    button = dock.findChild(QWidget, name)
     if isinstance(button, QAbstractButton) and button.isEnabled():
         button.click()
 
@@ -155,3 +192,33 @@ def toggle_uncertainty(viewer: napari.viewer.Viewer) -> None:
 def toggle_errors(viewer: napari.viewer.Viewer) -> None:
     """Show where objects differ from the truth, or not."""
     press(viewer, "errors_check")
+
+
+def annotate(viewer: napari.viewer.Viewer) -> None:
+    """Take the corrected objects over as annotation."""
+    press(viewer, "annotate_button")
+
+
+def train(viewer: napari.viewer.Viewer) -> None:
+    """Train on what is chosen."""
+    press_training(viewer, "train_button")
+
+
+def pause_training(viewer: napari.viewer.Viewer) -> None:
+    """Let the training pause, or go on."""
+    press_training(viewer, "pause_button")
+
+
+def stop_training(viewer: napari.viewer.Viewer) -> None:
+    """End the training and keep the best version."""
+    press_training(viewer, "stop_button")
+
+
+def paint_object(viewer: napari.viewer.Viewer) -> None:
+    """Take the brush for a further object."""
+    press_training(viewer, "paint_object_button")
+
+
+def paint_background(viewer: napari.viewer.Viewer) -> None:
+    """Take the brush for background."""
+    press_training(viewer, "background_brush_button")

@@ -19,10 +19,14 @@ from napari_pea.core.constraints import Constraints
 from napari_pea.core.corrections import Corrections
 from napari_pea.core.errors import InputError
 from napari_pea.core.strokes import Kind
+from napari_pea.widgets.commands import open_training_dock
 from napari_pea.widgets.live import Live
+from napari_pea.widgets.results import LABELS
 from napari_pea.widgets.scribbles import Scribbles, forget_layer
 from napari_pea.widgets.sessions import LiveSession
 from napari_pea.widgets.state import SegmentState
+from napari_pea.widgets.training_brush import annotate_with
+from napari_pea.widgets.training_state import training_state_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -46,6 +50,7 @@ class CorrectionsGroup(QWidget):
 
     def __init__(self, viewer: Viewer, state: SegmentState, live: Live) -> None:
         super().__init__()
+        self._viewer = viewer
         self._layers = viewer.layers
         self._state = state
         self._live = live
@@ -71,6 +76,12 @@ class CorrectionsGroup(QWidget):
         self.brush_spin.setValue(5)
         self.brush_spin.setSuffix(" px")
         self.brush_spin.setToolTip("Width of the brush in pixels.")
+        self.annotate_button = QPushButton("Use for training", self)
+        self.annotate_button.setObjectName("annotate_button")
+        self.annotate_button.setToolTip(
+            "Copy the objects as they are now to a layer of their own, from which the Training "
+            "dock can teach a model. What is no object counts as background."
+        )
         self.corrections_label = QLabel(self)
         self.corrections_label.setObjectName("corrections_label")
         layout = QGridLayout(self)
@@ -83,11 +94,13 @@ class CorrectionsGroup(QWidget):
         layout.addWidget(QLabel("Brush", self), 1, 0)
         layout.addWidget(self.brush_spin, 1, 1)
         layout.addWidget(self.corrections_label, 1, 2)
+        layout.addWidget(self.annotate_button, 2, 0, 1, 3)
 
         self.join_button.clicked.connect(lambda on: self._on_brush_clicked("join", on))
         self.cut_button.clicked.connect(lambda on: self._on_brush_clicked("cut", on))
         self.undo_correction_button.clicked.connect(self._on_undo_clicked)
         self.brush_spin.valueChanged.connect(self._on_width_changed)
+        self.annotate_button.clicked.connect(self._on_annotate_clicked)
         live.session_changed.connect(self._on_session_changed)
         live.result_shown.connect(self._on_result_shown)
         self._layers.events.removed.connect(self._on_layer_removed)
@@ -129,6 +142,22 @@ class CorrectionsGroup(QWidget):
         if scribbles is not None:
             scribbles.undo()
 
+    def _on_annotate_clicked(self) -> None:
+        """Take the corrected objects over as annotation, and show the Training dock."""
+        session = self._live.session
+        source = None if session is None else session.source
+        if session is None or source is None:
+            return
+        found = self._state.results.find(source, session.part.key, LABELS)
+        # Labels that were painted on by hand are the better ones.
+        result = None if found is None else found.layer
+        if result is None or result not in self._layers:
+            show_info("The labels were removed: click Segment first.")
+            return
+        layer = annotate_with(self._layers, training_state_of(self._viewer), source, result)
+        open_training_dock(self._viewer)
+        show_info(f"The objects are annotation now, in the layer {layer.name!r}.")
+
     def _on_width_changed(self, width: int) -> None:
         scribbles = self.scribbles_of(self._live.session)
         if scribbles is not None and scribbles.layer.brush_size != width:
@@ -167,6 +196,13 @@ class CorrectionsGroup(QWidget):
                 self._state.status = str(error)
                 return
             self._scribbles_for(session).restore(corrections)
+        elif session is self._live.session and session.source is not None:
+            # Of a result that was opened while the controls acted on something else.
+            book, place = self._state.sessions, (session.source.name, session.origin.get("plane"))
+            kept = book.kept_corrections(*place)
+            book.drop_corrections(*place)
+            if kept:
+                self._scribbles_for(session).restore(Corrections.from_dict(kept))
 
     def _scribbles_for(self, session: LiveSession) -> Scribbles:
         """Return the strokes on what a session shows; their layer is made if need be."""
@@ -252,39 +288,52 @@ class CorrectionsGroup(QWidget):
         for button, kind in ((self.join_button, "join"), (self.cut_button, "cut")):
             button.setEnabled(can)
             button.setChecked(in_hand == kind)
+        self.annotate_button.setEnabled(can)
         n_strokes = 0 if scribbles is None else len(scribbles.corrections)
         self.undo_correction_button.setEnabled(n_strokes > 0)
         self.corrections_label.setText(f"{n_strokes} stroke{'' if n_strokes == 1 else 's'}")
 
 
-def restore_corrections(live: Live, told: dict[str, Any]) -> bool:
-    """Take over the strokes of a result, if it is of the same plane of the same image.
+def restore_corrections(live: Live, state: SegmentState, told: dict[str, Any]) -> str:
+    """Take over the strokes of a result.
+
+    They are carried out at once if the result is of what the controls act on, unless that
+    has strokes of its own. Otherwise they wait until its image is segmented.
 
     Parameters
     ----------
     live : Live
-        Carries them out on what the controls act on, unless that has strokes of its own.
+        Carries them out.
+    state : SegmentState
+        The state of the viewer.
     told : dict
         ``metadata["napari_pea"]`` of the layer of the result.
 
     Returns
     -------
-    bool
-        Whether there were any.
+    str
+        One sentence if they wait, else "".
 
     Raises
     ------
     InputError
         If a stroke cannot be read.
     """
+    saved = told.get("corrections")
+    if not isinstance(saved, dict) or not saved.get("strokes"):
+        return ""
+    corrections = Corrections.from_dict(saved)
     session = live.session
     source = None if session is None else session.source
-    saved = told.get("corrections")
-    if session is None or source is None or not isinstance(saved, dict):
-        return False
-    is_same = told.get("image") == source.name and told.get("plane") == session.origin.get("plane")
-    if not is_same or not saved.get("strokes") or session.corrections.get("strokes"):
-        return False
-    corrections = Corrections.from_dict(saved)
-    live.set_constraints(session, corrections.constraints(session.part.shape), dict(saved))
-    return True
+    is_same = (
+        session is not None
+        and source is not None
+        and told.get("image") == source.name
+        and told.get("plane") == session.origin.get("plane")
+    )
+    if session is None or not is_same:
+        state.sessions.keep_corrections(told.get("image"), told.get("plane"), dict(saved))
+        return f"Its strokes follow when the image {told.get('image')!r} is segmented."
+    if not session.corrections.get("strokes"):
+        live.set_constraints(session, corrections.constraints(session.part.shape), dict(saved))
+    return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from threading import Event
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -28,6 +29,11 @@ BEGIN_SECONDS = 0.004
 SAY_MS = 60
 #: A quiet job that lasts longer shows its progress, in milliseconds.
 QUIET_MS = 400
+#: A job that lasts longer is shown in napari's activity dock too, in milliseconds. Every change
+#: there has the window do all that is pending at once, so short jobs are left out,
+BAR_MS = 1000
+#: and changes are shown no faster than this, in seconds.
+BAR_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,8 @@ class Job:
         self.relay = _Relay()
         self._work = work
         self._bar: _ActivityBar | None = None
+        self._step: tuple[str, int, int] | None = None
+        self._shown_at = 0.0
         self._over = False
 
     def __repr__(self) -> str:
@@ -150,10 +158,15 @@ class Job:
         self._bar = _ActivityBar(desc=self.title, total=0, cancel_callback=cancel)
         if self._over:  # opening a bar lets other events happen
             self.close_bar()
+        elif self._step is not None:
+            self.show(*self._step)
 
     def show(self, step: str, done: int, total: int) -> None:
-        """Show the present step in the activity dock."""
-        if self._bar is not None:
+        """Show the present step in the activity dock, unless the last one is quite new."""
+        self._step = step, done, total
+        now = perf_counter()
+        if self._bar is not None and now - self._shown_at > BAR_SECONDS:
+            self._shown_at = now
             self._bar.show(step, done, total)
 
     def close_bar(self) -> None:
@@ -201,6 +214,9 @@ class JobRunner(QObject):
         The dock; when it is destroyed, nothing is delivered any more.
     """
 
+    #: The thread of a job has come to its end.
+    ended = Signal()
+
     def __init__(self, state: SegmentState, parent: QObject) -> None:
         super().__init__(parent)
         self._state = state
@@ -211,6 +227,10 @@ class JobRunner(QObject):
         self._show_later.setSingleShot(True)
         self._show_later.setInterval(QUIET_MS)
         self._show_later.timeout.connect(self._show_now)
+        self._bar_later = QTimer(self)
+        self._bar_later.setSingleShot(True)
+        self._bar_later.setInterval(BAR_MS)
+        self._bar_later.timeout.connect(self._open_bar)
         self._said = self._to_say = ""
         self._say_later = QTimer(self)
         self._say_later.setSingleShot(True)
@@ -272,14 +292,18 @@ class JobRunner(QObject):
         if job.at_once:
             # Painting keeps Python to itself: let the other thread begin before it.
             job.begun.wait(BEGIN_SECONDS)
-        if not job.quiet:
-            job.open_bar(self.cancel)
+        self._bar_later.start()
 
     def _show_now(self) -> None:
         """Show the progress of a quiet job that lasts."""
         job = self._running
         if job is not None and job is self._current:
             self._state.quiet = False
+
+    def _open_bar(self) -> None:
+        """Show a job that lasts in the activity dock."""
+        job = self._running
+        if job is not None and job is self._current:
             job.open_bar(self.cancel)
 
     def _on_step(self, step: str, done: int, total: int) -> None:
@@ -332,12 +356,14 @@ class JobRunner(QObject):
         job = self._running
         self._worker = self._running = None
         self._show_later.stop()
+        self._bar_later.stop()
         if job is not None:
             job.release()
         if self._current is job:  # napari made the worker quit
             self._become_idle("")
         elif self._current is not None:
             self._launch(self._current)
+        self.ended.emit()
 
     def _become_idle(self, status: str) -> None:
         self._current = None

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from napari_pea.core.neighborhood import Offset
 from napari_pea.widgets.features import layer_features
-from napari_pea.widgets.results import LABELS, PREVIEW, STACK, Kind, ResultBook, ResultLayer
+from napari_pea.widgets.results import (
+    LABELS,
+    PREVIEW,
+    STACK,
+    TRAINING,
+    Kind,
+    ResultBook,
+    ResultLayer,
+)
 from napari_pea.widgets.sources import ImagePart
 
 if TYPE_CHECKING:
@@ -130,7 +138,9 @@ class ResultWriter:
         former.data_were_replaced(print_)
         return True
 
-    def write_preview(self, labels: NDArray[np.uint32], start: Sequence[int]) -> Labels:
+    def write_preview(
+        self, labels: NDArray[np.uint32], start: Sequence[int], kind: Kind = PREVIEW
+    ) -> Labels:
         """Show labels of a piece of the plane in a layer of their own.
 
         Parameters
@@ -139,28 +149,32 @@ class ResultWriter:
             Object ids; 0 is background.
         start : sequence of int
             Where in the plane the piece begins, in pixels.
+        kind : Kind
+            `PREVIEW` or `TRAINING`.
 
         Returns
         -------
         napari.layers.Labels
-            Called "<image> preview".
+            Called "<image> preview" or "<image> training".
         """
         from napari.layers import Labels
 
-        former = self._former(PREVIEW)
+        former = self._former(kind)
         data = self._part.as_result(labels)
         if former is not None and former.layer is not None:
             layer: Labels = former.layer
-            self._renew(layer, data, PREVIEW, start)
+            self._renew(layer, data, kind, start)
             return layer
         layer = Labels(
             data,
-            name=f"{self._source.name} preview",
-            metadata=self._metadata(PREVIEW),
+            name=f"{self._source.name} {kind[0]}",
+            metadata=self._metadata(kind),
             **self._part.placement(self._source, start),
         )
-        self._book.add(self._layers, len(self._layers), layer)
-        self._enter(PREVIEW, layer, None)
+        # What is painted beside it must stay on top.
+        above = self._layers.index(self._source) + 1 if kind == TRAINING else len(self._layers)
+        self._book.add(self._layers, above, layer)
+        self._enter(kind, layer, None)
         return layer
 
     def remove_preview(self) -> None:

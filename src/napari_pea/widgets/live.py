@@ -279,6 +279,7 @@ class Live(QObject):
         if self._is_up_to_date(session):
             if self._has_preview(session):
                 self._writer(session, session.source).remove_preview()
+                session.close_window()
                 layer = session.labels_layer
                 if layer is not None:
                     layer.visible = True
@@ -335,6 +336,7 @@ class Live(QObject):
         active = self._layers.selection.active
         whole = session.labels_layer
         writer.write_preview(outcome.segmentation.labels, [piece.start for piece in region])
+        session.preview = region, outcome.segmentation.labels
         if whole is not None:
             whole.visible = False
         self._layers.selection.active = active

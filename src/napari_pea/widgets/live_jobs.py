@@ -82,7 +82,17 @@ def segment_region(
     started = perf_counter()
     inside = constraints_within(constraints, session.part.shape, region)
     window = session.window(region)
-    return segment_again(window, session.part, settings, inside, None, source, cancel, started)
+    return segment_again(
+        window,
+        session.part,
+        settings,
+        inside,
+        None,
+        source,
+        cancel,
+        started,
+        previous=session.shown_in(region),
+    )
 
 
 def count_text(n_objects: int) -> str:

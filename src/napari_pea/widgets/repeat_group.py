@@ -82,11 +82,16 @@ class RepeatGroup(QWidget):
         if not is_result(layer) or self._state.results.is_adding(layer):
             return
         try:
-            self._state.live.settings = settings_from(layer.metadata["napari_pea"])
-            restore_corrections(self._live, layer.metadata["napari_pea"])
+            self._take_over(layer)
         except InputError:
             return
-        self._state.status = f"Took over the settings of {layer.name!r}."
+
+    def _take_over(self, layer: Layer) -> None:
+        """Take over settings and strokes of a result."""
+        told = layer.metadata["napari_pea"]
+        self._state.live.settings = settings_from(told)
+        waiting = restore_corrections(self._live, self._state, told)
+        self._state.status = f"Took over the settings of {layer.name!r}. {waiting}".strip()
 
     def _about(self) -> dict[str, Any]:
         """Return how the selected result was made, or that of the chosen image."""
@@ -115,12 +120,9 @@ class RepeatGroup(QWidget):
         try:
             if active is None or not is_result(active):
                 raise InputError("Select a result in the layer list first.")
-            self._state.live.settings = settings_from(active.metadata["napari_pea"])
-            restore_corrections(self._live, active.metadata["napari_pea"])
+            self._take_over(active)
         except InputError as error:
             self._refuse(error)
-            return
-        self._state.status = f"Took over the settings of {active.name!r}."
 
     def _on_save_clicked(self) -> None:
         layer = self._layers.selection.active

@@ -24,6 +24,8 @@ EMBEDDING: Kind = ("embedding", None)
 FOREGROUND: Kind = ("foreground", None)
 #: Labels of the visible piece of a large image.
 PREVIEW: Kind = ("preview", None)
+#: Labels of what is visible, by a network in training.
+TRAINING: Kind = ("training", None)
 #: Labels of every plane of a stack.
 STACK: Kind = ("stack", None)
 

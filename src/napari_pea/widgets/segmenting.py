@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from napari_pea.core.constraints import Constraints
+from napari_pea.core.corrections import Corrections
 from napari_pea.core.errors import InputError
 from napari_pea.widgets.jobs import Job, JobRunner
 from napari_pea.widgets.layers import ResultWriter
@@ -58,6 +58,14 @@ class Segmenting:
         layer, part = target.layer, target.part
         wanted = preferences()
         former = self._state.sessions.find(layer, target.key)
+        waiting: dict[str, Any] = {}
+        if former is None:
+            # Of a result that was opened before its image was segmented.
+            plane = [list(taken) for taken in part.plane]
+            waiting = self._state.sessions.kept_corrections(layer.name, plane)
+            constraints = Corrections.from_dict(waiting).constraints(part.shape)
+        else:
+            constraints = former.constraints
         request = SegmentRequest(
             part=part,
             model=target.model.path,
@@ -65,7 +73,7 @@ class Segmenting:
             tile=wanted.tile_size,
             halo=wanted.halo,
             settings=self._state.live.settings,
-            constraints=Constraints.none() if former is None else former.constraints,
+            constraints=constraints,
             former_labels=self._state.results.find(layer, part.key, LABELS),
             source=ref(layer),
         )
@@ -75,7 +83,7 @@ class Segmenting:
             Job(
                 f"Segmenting {layer.name}",
                 lambda report, cancel: segment_part(request, report, cancel),
-                lambda outcome: self._show(source, target.key, request, outcome),
+                lambda outcome: self._show(source, target.key, request, waiting, outcome),
                 layer=source,
                 subject=target.key,
             )
@@ -106,7 +114,12 @@ class Segmenting:
         )
 
     def _show(
-        self, source: ref[Image], key: object, request: SegmentRequest, outcome: Outcome
+        self,
+        source: ref[Image],
+        key: object,
+        request: SegmentRequest,
+        waiting: dict[str, Any],
+        outcome: Outcome,
     ) -> str:
         """Show a first segmentation; return one sentence about it."""
         layer = source()
@@ -123,7 +136,10 @@ class Segmenting:
         session = LiveSession(layer, request.part, segmenter, origin, self._layers, book)
         former = self._state.sessions.find(layer, key)
         session.constraints = outcome.constraints
-        if former is not None:
+        if former is None:
+            session.corrections = waiting
+            self._state.sessions.drop_corrections(layer.name, origin["plane"])
+        else:
             session.constraints, session.corrections = former.constraints, former.corrections
         self._state.sessions.enter(layer, key, session, preferences().cache_bytes)
         is_stale = (

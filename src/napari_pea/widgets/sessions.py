@@ -6,6 +6,8 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+import numpy as np
+
 from napari_pea.core.constraints import Constraints
 from napari_pea.widgets.results import LABELS, Kind, ResultBook
 from napari_pea.widgets.sources import ImagePart, level_zero
@@ -13,6 +15,7 @@ from napari_pea.widgets.sources import ImagePart, level_zero
 if TYPE_CHECKING:
     from napari.components import LayerList
     from napari.layers import Image, Labels, Layer
+    from numpy.typing import NDArray
 
     from napari_pea.core.segmenter import Segmentation, Segmenter
 
@@ -53,6 +56,8 @@ class LiveSession:
         What the pictures shown were made from.
     is_new : bool
         Whether nothing was shown yet.
+    preview : (tuple of slice, array of uint32) or None
+        A region, and the labels of it that are shown in place of those of the whole.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class LiveSession:
         self.corrections: dict[str, Any] = {}
         self.view_keys: dict[Kind, Hashable] = {}
         self.is_new = True
+        self.preview: tuple[Region, NDArray[np.uint32]] | None = None
 
     @property
     def source(self) -> Image | None:
@@ -116,8 +122,24 @@ class LiveSession:
         return self._window[1]
 
     def close_window(self) -> None:
-        """Forget the segmenter of the last region."""
-        self._window = None
+        """Forget the last region."""
+        self._window = self.preview = None
+
+    def shown_in(self, region: Region) -> NDArray[np.uint32]:
+        """Return the labels of a region as the user has seen them last."""
+        if self.result is None:
+            shown = np.zeros([piece.stop - piece.start for piece in region], dtype=np.uint32)
+        else:
+            shown = self.result.labels[region].copy()
+        if self.preview is not None:
+            former, labels = self.preview
+            here, there = [], []
+            for piece, other in zip(region, former, strict=True):
+                start, stop = max(piece.start, other.start), min(piece.stop, other.stop)
+                here.append(slice(start - piece.start, max(start, stop) - piece.start))
+                there.append(slice(start - other.start, max(start, stop) - other.start))
+            shown[tuple(here)] = labels[tuple(there)]
+        return shown
 
 
 class SessionBook:
@@ -125,6 +147,7 @@ class SessionBook:
 
     def __init__(self) -> None:
         self._sessions: list[tuple[ref[Layer], Hashable, LiveSession]] = []
+        self._corrections: list[tuple[Any, Any, dict[str, Any]]] = []
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -170,6 +193,29 @@ class SessionBook:
     def forget(self, source: Layer) -> None:
         """Drop all sessions of a layer."""
         self._sessions = [entry for entry in self._sessions if entry[0]() is not source]
+
+    def keep_corrections(self, image: Any, plane: Any, corrections: dict[str, Any]) -> None:
+        """Keep corrections until their image is segmented.
+
+        Parameters
+        ----------
+        image : str
+            Name of the image layer.
+        plane : list
+            Which plane of it, as the origin of a session has it.
+        corrections : dict
+            As plain values; they take the place of earlier ones.
+        """
+        self.drop_corrections(image, plane)
+        self._corrections.append((image, plane, corrections))
+
+    def kept_corrections(self, image: Any, plane: Any) -> dict[str, Any]:
+        """Return the corrections that are kept for an image; empty if there are none."""
+        return next((kept[2] for kept in self._corrections if kept[:2] == (image, plane)), {})
+
+    def drop_corrections(self, image: Any, plane: Any) -> None:
+        """Keep the corrections for an image no more."""
+        self._corrections = [kept for kept in self._corrections if kept[:2] != (image, plane)]
 
     def _on_gone(self, gone: ref[Layer]) -> None:
         self._sessions = [entry for entry in self._sessions if entry[0] is not gone]

@@ -189,8 +189,11 @@ def segment_again(
     cancel: CancelToken,
     started: float | None = None,
     hand_over: Callable[[Early], None] | None = None,
+    previous: NDArray[np.uint32] | None = None,
 ) -> Outcome:
     """Segment what was embedded before.
+
+    Objects that were there before keep their ids.
 
     Parameters
     ----------
@@ -212,6 +215,8 @@ def segment_again(
         When the work began, by `time.perf_counter`; by default now.
     hand_over : callable, optional
         Given the labels as soon as they are there, if they may replace the former ones.
+    previous : array of uint32, shape (Y, X), optional
+        The objects before, if there are no former labels that may be replaced.
 
     Raises
     ------
@@ -220,26 +225,36 @@ def segment_again(
     Cancelled
         If `cancel` was set.
     """
+    from napari_pea.core.tracking import tracked_ids  # numba takes its time
+
     began = perf_counter() if started is None else started
     with _memory_reported():
-        data = part.as_result(segmenter.labels(settings, constraints, cancel=cancel))
-        print_ = fingerprint(data)
+        labels = segmenter.labels(settings, constraints, cancel=cancel)
+        layer = None if former_labels is None else former_labels.layer
         replace = former_labels is not None and former_labels.has_its_data()
+        if replace and layer is not None and layer.data.shape == part.as_result(labels).shape:
+            previous = layer.data.reshape(labels.shape)
+        ids = None if previous is None else tracked_ids(labels, previous)
+        labels = labels if ids is None else ids[labels]
+        data = part.as_result(labels)
+        print_ = fingerprint(data)
         seconds = perf_counter() - began
         check_cancel(cancel)
         if replace and hand_over is not None:
             hand_over(Early(settings, data, print_))
         segmentation = segmenter.segment(settings, constraints, cancel=cancel)
+        if ids is not None:
+            segmentation = segmentation.with_ids(ids, labels)
         check_cancel(cancel)
-        layer = source()
-        if layer is None:
+        image = source()
+        if image is None:
             raise Cancelled("The image is gone.")
         return Outcome(
             segmenter,
             segmentation,
             constraints,
             data,
-            layer_features(segmentation.table, layer, part),
+            layer_features(segmentation.table, image, part),
             print_,
             replace,
             seconds,
