@@ -88,6 +88,7 @@ def absorbed_into(
     vectors: NDArray[np.floating],
     constraints: Constraints | None = None,
     *,
+    kept: NDArray[np.integer] | None = None,
     least_affinity: float = LEAST_AFFINITY,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return what `absorb_fragments` makes of each id.
@@ -98,6 +99,8 @@ def absorbed_into(
         Object ids, no larger than the number of pixels; 0 is background.
     vectors, constraints, least_affinity
         See `absorb_fragments`.
+    kept : array of int, optional
+        Ids that are no pieces, however small.
 
     Returns
     -------
@@ -128,6 +131,9 @@ def absorbed_into(
     missing = 3 - labels.ndim
     offsets = Neighborhood(EVIDENCE_RANGES, ndim=labels.ndim).offsets
     steps = np.pad(np.concatenate((offsets, -offsets)), ((0, 0), (missing, 0)))
+    is_kept = np.zeros(len(sizes), dtype=bool)
+    if kept is not None:
+        is_kept[kept] = True
     barred = np.zeros((0, 2), np.int64) if constraints is None else constraints.cannot_link
     target = merged_into(
         np.ascontiguousarray(labels, dtype=np.uint32).reshape((1,) * missing + labels.shape),
@@ -138,6 +144,7 @@ def absorbed_into(
         int(np.ceil(CRUMB_SHARE * typical)),
         float(least_affinity),
         np.unique(labels.reshape(-1)[barred].astype(np.int64), axis=0),
+        is_kept,
     )
     sizes[target != np.arange(len(sizes))] = 0
     return target, sizes

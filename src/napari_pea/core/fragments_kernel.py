@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @inlined
-def _root(parent: NDArray[np.int64], label: int) -> int:
+def _root(parent: NDArray[np.int64], label: int | np.int64) -> int | np.int64:
     """Return the object that a piece has become part of."""
     while parent[label] != label:
         parent[label] = parent[parent[label]]
@@ -45,6 +45,7 @@ def merged_into(
     crumb: int,
     least: float,
     apart: NDArray[np.int64],
+    kept: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
     """Return the id that each id takes (see `absorb_fragments`).
 
@@ -66,6 +67,8 @@ def merged_into(
         The affinity that other pieces need.
     apart : array of int, shape (P, 2)
         Ids that are not merged.
+    kept : array of bool, shape (ids,)
+        Ids that are no pieces, however small.
     """
     depth, height, width = labels.shape
     n_ids = len(sizes)
@@ -79,7 +82,7 @@ def merged_into(
     last = np.full(n_ids, -1, np.int64)
     for pixel in range(labels.size - 1, -1, -1):
         label = flat[pixel]
-        if label > 0 and sizes[label] <= largest:
+        if label > 0 and sizes[label] <= largest and not kept[label]:
             following[pixel] = first[label]
             if first[label] < 0:
                 last[label] = pixel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -55,23 +55,38 @@ class Normalization:
         array of float32, shape (C, *spatial)
             A channel without contrast becomes 0.
         """
-        # Numbers that single precision cannot tell apart are subtracted as doubles.
-        exact = (image.dtype.kind == "f" and image.dtype.itemsize <= 4) or image.dtype.itemsize <= 2
         result = np.empty(image.shape, dtype=np.float32)
         for source, target in zip(image, result, strict=True):
-            low, high = self._limits(source)
-            span = high / 2 - low / 2  # half of it, because the whole might overflow
-            if span <= 0:
-                target.fill(0.0)
-            elif exact:
-                np.subtract(source, low, out=target, dtype=np.float32, casting="unsafe")
-                target /= np.float32(high - low)
-            else:
-                target[...] = (source / 2.0 - low / 2.0) / span
+            target[...] = self.between(source, self.limits(source))
         return result
 
-    def _limits(self, channel: NDArray[np.generic]) -> tuple[float, float]:
-        """Return the intensities that become 0 and 1."""
+    @staticmethod
+    def between(image: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.float32]:
+        """Return an image with given intensities at 0 and 1.
+
+        Parameters
+        ----------
+        image : array
+            Intensities of any type.
+        limits : (float, float)
+            What becomes 0 and what becomes 1; an image becomes 0 if they are the same.
+        """
+        low, high = limits
+        result = np.empty(image.shape, dtype=np.float32)
+        span = high / 2 - low / 2  # half of it, because the whole might overflow
+        # Numbers that single precision cannot tell apart are subtracted as doubles.
+        exact = (image.dtype.kind == "f" and image.dtype.itemsize <= 4) or image.dtype.itemsize <= 2
+        if span <= 0:
+            result.fill(0.0)
+        elif exact:
+            np.subtract(image, low, out=result, dtype=np.float32, casting="unsafe")
+            result /= np.float32(high - low)
+        else:
+            result[...] = (image / 2.0 - low / 2.0) / span
+        return result
+
+    def limits(self, channel: NDArray[np.generic]) -> tuple[float, float]:
+        """Return the intensities of a channel that become 0 and 1."""
         if self.kind == "min-max":
             return float(channel.min()), float(channel.max())
         step = max(1, round((channel.size / SAMPLE_SIZE) ** (1 / channel.ndim)))

@@ -33,6 +33,7 @@ def refine(
     *,
     vectors: NDArray[np.floating] | None = None,
     constraints: Constraints | None = None,
+    cut_sides: Sequence[tuple[bool, bool]] | None = None,
     cancel: CancelToken | None = None,
 ) -> NDArray[np.uint32]:
     """Return labels without fragments, small objects and holes.
@@ -51,6 +52,9 @@ def refine(
         what (see `napari_pea.core.fragments`); without it only their sizes and places do.
     constraints : Constraints, optional
         What cannot be one object is not merged (along with `vectors`), nor by filling holes.
+    cut_sides : sequence of (bool, bool), optional
+        For each axis, whether the image goes on before and beyond. What touches such a side
+        is part of something larger, and no fragment (along with `vectors`).
     cancel : CancelToken, optional
         Checked between the steps.
 
@@ -78,7 +82,8 @@ def refine(
     if positions.size == 0:
         return positions.astype(np.uint32)
     if settings.merge_fragments and vectors is not None:
-        target, sizes = absorbed_into(positions, vectors, constraints)
+        kept = None if cut_sides is None else _at_sides(positions, cut_sides)
+        target, sizes = absorbed_into(positions, vectors, constraints, kept=kept)
     else:
         if settings.merge_fragments:
             positions, ids = compact(_without_fragments(positions, cancel))
@@ -86,10 +91,9 @@ def refine(
         sizes[0] = 0
         target = np.arange(len(ids))
     check_cancel(cancel)
-    kept = sizes >= max(1, settings.min_size)
-    refined: NDArray[np.uint32] = np.where(kept, np.cumsum(kept), 0)[target].astype(np.uint32)[
-        positions
-    ]
+    stays = sizes >= max(1, settings.min_size)
+    number = np.where(stays, np.cumsum(stays), 0).astype(np.uint32)
+    refined: NDArray[np.uint32] = number[target][positions]
     if settings.fill_holes:
         filled = fill_holes(refined)
         if constraints is not None:
@@ -104,6 +108,16 @@ def _without_fragments(labels: NDArray[Integer], cancel: CancelToken | None) -> 
     largest = FRAGMENT_SHARE * typical_size(sizes)
     passes = [(size, window) for size, window in DEFAULT_PASSES if size <= largest]
     return merge_fragments(labels, passes, touching=True, cancel=cancel)
+
+
+def _at_sides(labels: NDArray[Any], sides: Sequence[tuple[bool, bool]]) -> NDArray[Any]:
+    """Return the ids at some sides of an image."""
+    found = [np.zeros(0, dtype=labels.dtype)]
+    for axis, ends in enumerate(sides):
+        for end, wanted in zip((0, -1), ends, strict=True):
+            if wanted:
+                found.append(np.unique(labels.take(end, axis=axis)))
+    return np.unique(np.concatenate(found))
 
 
 def _keep_apart(filled: NDArray[Any], before: NDArray[Any], constraints: Constraints) -> None:

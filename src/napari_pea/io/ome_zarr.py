@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +76,43 @@ def write_ome_zarr(
         chunk_key_encoding={"name": "v2", "separator": "/"},
     )
     array[...] = labels
+    describe_labels(group, path.stem, axes, pixel_size, [(1,) * labels.ndim])
+
+
+def describe_labels(
+    group: zarr.Group,
+    name: str,
+    axes: str,
+    pixel_size: Sequence[float] | None,
+    factors: Sequence[Sequence[int]],
+) -> None:
+    """Write what an OME-Zarr of version 0.4 says about labels.
+
+    Parameters
+    ----------
+    group : Group
+        Holds the levels as arrays "0", "1" and so on.
+    name : str
+        Of the image.
+    axes : str
+        A letter for each axis.
+    pixel_size : sequence of float, optional
+        Micrometres along each axis, at the finest level.
+    factors : sequence of sequence of int
+        For each level, by how much it is coarser than the finest along each axis.
+    """
     unit = {} if pixel_size is None else {"unit": "micrometer"}
     described: Any = [{"name": axis.lower(), "type": "space"} | unit for axis in axes]
-    scale = [1.0] * labels.ndim if pixel_size is None else list(pixel_size)
-    level: Any = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    size = pixel_size or (1.0,) * len(axes)
+    levels: Any = []
+    for number, coarser in enumerate(factors):
+        scale = [float(one * factor) for one, factor in zip(size, coarser, strict=True)]
+        transformation = {"type": "scale", "scale": scale}
+        levels.append({"path": str(number), "coordinateTransformations": [transformation]})
     group.attrs.update(
         {
             "multiscales": [
-                {"version": "0.4", "name": path.stem, "axes": described, "datasets": [level]}
+                {"version": "0.4", "name": name, "axes": described, "datasets": levels}
             ],
             "image-label": {"version": "0.4"},
         }

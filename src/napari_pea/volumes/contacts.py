@@ -1,0 +1,211 @@
+"""What the pixel pairs between objects say, within a block and across its faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_pea.core.affinity import pixel_major
+from napari_pea.volumes.contacts_kernel import crossing_pairs, inner_pairs, pair_affinities
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_pea.core.neighborhood import Neighborhood
+    from napari_pea.volumes.grid import Block, Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Contacts:
+    """Pairs of objects and what the pixel pairs between them say.
+
+    Attributes
+    ----------
+    objects : array of int64, shape (P, 2)
+        Ids, the smaller first; each pair once.
+    evidence : array of float64, shape (P,)
+        Above 0 for one object, below 0 for two: the sum of affinity - 1/2 over the pixel
+        pairs.
+    """
+
+    objects: NDArray[np.int64]
+    evidence: NDArray[np.float64]
+
+    @classmethod
+    def summed(cls, objects: NDArray[np.int64], evidence: NDArray[np.floating]) -> Contacts:
+        """Return each pair of objects once.
+
+        Parameters
+        ----------
+        objects : array of int64, shape (M, 2)
+            Pairs, as often as you like; those of an object with itself or with the
+            background, 0, do not count.
+        evidence : array of float, shape (M,)
+            Of each.
+        """
+        counts = (objects[:, 0] != objects[:, 1]) & (objects > 0).all(axis=1)
+        ordered = np.sort(objects[counts], axis=1)
+        largest = int(ordered.max(initial=0)) + 1
+        keys, place = np.unique(ordered @ np.array([largest, 1]), return_inverse=True)
+        total = np.bincount(place, weights=evidence[counts], minlength=len(keys))
+        return cls(np.stack(np.divmod(keys, largest), axis=1), total)
+
+    @classmethod
+    def of_all(cls, parts: list[Contacts]) -> Contacts:
+        """Return the contacts of several sets as one."""
+        if not parts:
+            return cls(np.zeros((0, 2), dtype=np.int64), np.zeros(0))
+        return cls.summed(
+            np.concatenate([part.objects for part in parts]),
+            np.concatenate([part.evidence for part in parts]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Crossing:
+    """The pixel pairs that leave a block for one with a higher number.
+
+    Attributes
+    ----------
+    first, second : array of int64, shape (P,)
+        Flat positions in the frame of the block (see `reach_of`).
+    repels : array of bool, shape (P,)
+        Whether the pair repels.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    repels: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls,
+        block: Block,
+        frame: tuple[slice, ...],
+        grid: Grid,
+        neighborhood: Neighborhood,
+        strides: tuple[int, ...],
+    ) -> Crossing:
+        """List the pairs of a block.
+
+        Parameters
+        ----------
+        block : Block
+            The block.
+        frame : tuple of slice
+            Its core with all partners of its pixels.
+        grid : Grid
+            All blocks.
+        neighborhood : Neighborhood
+            The pairs.
+        strides : tuple of int
+            Repulsive pairs begin at multiples only.
+        """
+        given = (
+            _three([part.stop - part.start for part in frame], 1),
+            _three([part.start for part in frame], 0),
+            _three([part.start for part in block.core], 0),
+            _three([part.stop for part in block.core], 1),
+            _three(grid.block_shape, 1),
+            _three(grid.counts, 1),
+            _rows(neighborhood.offsets),
+            neighborhood.n_attractive,
+            _three(strides, 1),
+        )
+        nothing = np.empty(0, dtype=np.int64)
+        n = crossing_pairs(*given, nothing, nothing, np.empty(0, dtype=bool))
+        found = (
+            np.empty(n, dtype=np.int64),
+            np.empty(n, dtype=np.int64),
+            np.empty(n, dtype=bool),
+        )
+        crossing_pairs(*given, *found)
+        return cls(*found)
+
+    def affinities(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the affinities of the pairs.
+
+        Parameters
+        ----------
+        vectors : array of float, shape (D, *frame)
+            The embedding of the frame.
+        """
+        found = np.empty(len(self.first), dtype=np.float32)
+        pair_affinities(_flat(vectors), len(vectors), self.first, self.second, found)
+        return found
+
+    def contacts(
+        self, labels: NDArray[np.integer], affinities: NDArray[np.float32], bias: float
+    ) -> Contacts:
+        """Return what the pairs say about the objects on both sides.
+
+        Parameters
+        ----------
+        labels : array of int, shape (*frame)
+            Ids that are unique in the whole array; 0 is background.
+        affinities : array of float32, shape (P,)
+            Of the pairs.
+        bias : float
+            Added to the affinity of attractive pairs.
+        """
+        flat = labels.reshape(-1)
+        objects = np.stack([flat[self.first], flat[self.second]], axis=1).astype(np.int64)
+        return Contacts.summed(objects, affinities + np.where(self.repels, 0, bias) - 0.5)
+
+
+def contacts_within(
+    labels: NDArray[np.uint32],
+    vectors: NDArray[np.floating],
+    block: Block,
+    neighborhood: Neighborhood,
+    strides: tuple[int, ...],
+) -> Contacts:
+    """Return what the pixel pairs between the objects of a block say.
+
+    Parameters
+    ----------
+    labels : array of uint32, shape of the core
+        The objects.
+    vectors : array of float, shape (D, *core)
+        The embedding.
+    block : Block
+        The block.
+    neighborhood, strides
+        See `Crossing.of`.
+    """
+    given = (
+        np.ascontiguousarray(labels).reshape(_three(labels.shape, 1)),
+        _three([part.start for part in block.core], 0),
+        _flat(vectors),
+        len(vectors),
+        _rows(neighborhood.offsets),
+        neighborhood.n_attractive,
+        _three(strides, 1),
+    )
+    n = inner_pairs(*given, np.empty((0, 2), np.int64), np.empty(0, np.float32))
+    objects, affinities = np.empty((n, 2), np.int64), np.empty(n, np.float32)
+    inner_pairs(*given, objects, affinities)
+    return Contacts.summed(objects, affinities - np.float32(0.5))
+
+
+def reach_of(neighborhood: Neighborhood) -> tuple[int, ...]:
+    """Return how far partners are at most, along each axis."""
+    return tuple(np.abs(neighborhood.offsets).max(axis=0).tolist())
+
+
+def _flat(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    rows: NDArray[np.float32] = np.moveaxis(pixel_major(vectors), 0, -1).reshape(-1)
+    return rows
+
+
+def _three(values: Any, missing: int) -> NDArray[np.int64]:
+    """Return one number for each of three axes, the first ones filled up."""
+    given = tuple(values)
+    return np.array((missing,) * (3 - len(given)) + given, dtype=np.int64)
+
+
+def _rows(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return offsets of three axes."""
+    return np.pad(offsets, ((0, 0), (3 - offsets.shape[1], 0)))

@@ -1,0 +1,183 @@
+"""The compiled loops of `napari_pea.volumes.contacts`; arrays have three axes here."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_pea.core.kernels import compiled
+from napari_pea.core.mutex.priorities import cosine
+
+
+@compiled
+def crossing_pairs(
+    shape: NDArray[np.int64],
+    start: NDArray[np.int64],
+    core_start: NDArray[np.int64],
+    core_stop: NDArray[np.int64],
+    side: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    n_attractive: int,
+    strides: NDArray[np.int64],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    repels: NDArray[np.bool_],
+) -> int:
+    """List the pixel pairs that leave a block for one with a higher number.
+
+    Parameters
+    ----------
+    shape, start : array of int, shape (3,)
+        Of the frame: the core and all its partners.
+    core_start, core_stop : array of int, shape (3,)
+        The core in the whole array.
+    side, counts : array of int, shape (3,)
+        Of the blocks.
+    offsets : array of int, shape (N, 3)
+        Steps of the pairs.
+    n_attractive : int
+        The first of them attract.
+    strides : array of int, shape (3,)
+        Repulsive pairs begin at multiples only.
+    first, second : array of int
+        Receive the flat positions in the frame, as far as there is room: in the core and
+        beyond.
+    repels : array of bool
+        Receives whether the pair repels.
+
+    Returns
+    -------
+    int
+        The number of pairs.
+    """
+    number = core_start // side
+    own = (number[0] * counts[1] + number[1]) * counts[2] + number[2]
+    size = core_stop - core_start
+    n = 0
+    for channel in range(offsets.shape[0]):
+        repulsive = channel >= n_attractive
+        for direction in (1, -1):
+            dz, dy, dx = direction * offsets[channel]
+            for z in range(core_start[0], core_stop[0]):
+                z2 = z + dz
+                if not start[0] <= z2 < start[0] + shape[0]:
+                    continue
+                for y in range(core_start[1], core_stop[1]):
+                    y2 = y + dy
+                    if not start[1] <= y2 < start[1] + shape[1]:
+                        continue
+                    left, right = core_start[2], core_stop[2]
+                    if (
+                        core_start[0] <= z2 < core_stop[0] and core_start[1] <= y2 < core_stop[1]
+                    ):  # only the end of the row leaves the core
+                        if dx > 0:
+                            left += max(0, size[2] - dx)
+                        else:
+                            right = min(right, left - dx)
+                    left = max(left, start[2] - dx)
+                    right = min(right, start[2] + shape[2] - dx)
+                    for x in range(left, right):
+                        x2 = x + dx
+                        other = (z2 // side[0] * counts[1] + y2 // side[1]) * counts[2]
+                        if other + x2 // side[2] <= own:
+                            continue
+                        if repulsive:
+                            if direction > 0:
+                                bz, by, bx = z, y, x
+                            else:
+                                bz, by, bx = z2, y2, x2
+                            if bz % strides[0] or by % strides[1] or bx % strides[2]:
+                                continue
+                        if n < first.size:
+                            first[n] = (
+                                ((z - start[0]) * shape[1] + y - start[1]) * shape[2] + x - start[2]
+                            )
+                            second[n] = (
+                                ((z2 - start[0]) * shape[1] + y2 - start[1]) * shape[2]
+                                + x2
+                                - start[2]
+                            )
+                            repels[n] = repulsive
+                        n += 1
+    return n
+
+
+@compiled
+def pair_affinities(
+    vectors: NDArray[np.float32],
+    depth: int,
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    affinities: NDArray[np.float32],
+) -> None:
+    """Write the affinities of pixel pairs; vectors lie pixel by pixel."""
+    for n in range(first.size):
+        affinities[n] = cosine(vectors, np.uint64(depth), np.uint64(first[n]), np.uint64(second[n]))
+
+
+@compiled
+def inner_pairs(
+    labels: NDArray[np.uint32],
+    origin: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+    depth: int,
+    offsets: NDArray[np.int64],
+    n_attractive: int,
+    strides: NDArray[np.int64],
+    objects: NDArray[np.int64],
+    affinities: NDArray[np.float32],
+) -> int:
+    """List the pixel pairs between the objects of a block.
+
+    Parameters
+    ----------
+    labels : array of uint32, shape (Z, Y, X)
+        The objects.
+    origin : array of int, shape (3,)
+        Where the block begins in the whole array.
+    vectors : array of float32, shape (pixels * D,)
+        The embedding, pixel by pixel.
+    depth : int
+        Its dimension D.
+    offsets, n_attractive, strides
+        See `crossing_pairs`.
+    objects : array of int, shape (M, 2)
+        Receives the two objects, as far as there is room.
+    affinities : array of float32, shape (M,)
+        Receives the affinity of the two pixels.
+
+    Returns
+    -------
+    int
+        The number of pairs.
+    """
+    sections, height, width = labels.shape
+    flat = labels.reshape(labels.size)
+    n = 0
+    for channel in range(offsets.shape[0]):
+        dz, dy, dx = offsets[channel]
+        away = (dz * height + dy) * width + dx
+        every_z, every_y, every_x = strides
+        if channel < n_attractive:
+            every_z = every_y = every_x = 1
+        for z in range(max(0, -dz), min(sections, sections - dz)):
+            if (origin[0] + z) % every_z:
+                continue
+            for y in range(max(0, -dy), min(height, height - dy)):
+                if (origin[1] + y) % every_y:
+                    continue
+                for x in range(max(0, -dx), min(width, width - dx)):
+                    if (origin[2] + x) % every_x:
+                        continue
+                    p = (z * height + y) * width + x
+                    a, b = flat[p], flat[p + away]
+                    if a == b or a == 0 or b == 0:
+                        continue
+                    if n < affinities.size:
+                        objects[n, 0], objects[n, 1] = a, b
+                        affinities[n] = cosine(
+                            vectors, np.uint64(depth), np.uint64(p), np.uint64(p + away)
+                        )
+                    n += 1
+    return n

@@ -1,0 +1,138 @@
+"""Where the embedding of a region of a large array comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.predict import Embedding, predict
+from napari_pea.core.progress import CancelToken
+from napari_pea.volumes.grid import Region, relative, widened
+
+if TYPE_CHECKING:
+    from napari_pea.models.model import Model
+
+#: Intensities are taken from about this many pixels, a few slabs of the array.
+N_SAMPLED = 4_000_000
+N_SLABS = 16
+
+
+class EmbeddingSource(Protocol):
+    """Embeds any region of an array; can be sent to other machines."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The spatial shape of the array."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes its embeddings what they are, as plain values."""
+
+    def __call__(self, region: Region, *, cancel: CancelToken | None = None) -> Embedding:
+        """Return the embedding of a region."""
+
+
+class ModelSource:
+    """Runs a model on the regions of an array that may be read piece by piece.
+
+    Parameters
+    ----------
+    model : Model
+        Runs on one channel.
+    array : array-like
+        With a shape, and returns regions when it is indexed: NumPy, Zarr, HDF5 or dask.
+    name : str
+        What the array is called in what is kept about the result.
+
+    Raises
+    ------
+    InputError
+        If the array has other axes than the images of the model, or is thinner than the
+        model needs, or the model resizes its images.
+    """
+
+    def __init__(self, model: Model, array: Any, name: str = "") -> None:
+        shape = tuple(int(size) for size in array.shape)
+        if len(shape) != model.ndim:
+            raise InputError(
+                f"The model {model.name!r} segments {model.ndim}D images and this one has "
+                f"{len(shape)} axes {shape}: choose one channel or time point."
+            )
+        if model.metadata.scale != 1:
+            raise InputError(
+                f"The model {model.name!r} resizes its images, which is not possible block by "
+                "block: resize the image, and train the model on that size."
+            )
+        self.model = model
+        self.name = name
+        self._array = array
+        self._shape = shape
+        self._limits = _limits(model, array)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The spatial shape of the array."""
+        return self._shape
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Model and image."""
+        return {"model": self.model.name, "image": self.name, "shape": list(self._shape)}
+
+    def __call__(self, region: Region, *, cancel: CancelToken | None = None) -> Embedding:
+        """Return the embedding of a region.
+
+        The model sees its surroundings too, so that it is that of the whole array.
+
+        Parameters
+        ----------
+        region : tuple of slice
+            One for each axis.
+        cancel : CancelToken, optional
+            Checked before each tile.
+        """
+        network = self.model.network
+        # Tiles begin at multiples of the divisor, as those of the whole array do.
+        seen = tuple(
+            slice(part.start - part.start % step, part.stop)
+            for part, step in zip(
+                widened(region, network.halo, self._shape), network.divisor, strict=True
+            )
+        )
+        pixels = np.asarray(self._array[seen])
+        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+            raise InputError(
+                f"The image has NaN or infinite pixels in {_where(seen)}: replace them first."
+            )
+        channels = self.model.metadata.normalization.between(pixels[None], self._limits)
+        if network.in_channels > 1:
+            channels = np.repeat(channels, network.in_channels, axis=0)
+        found = predict(network, channels, device=self.model.device, cancel=cancel)
+        inner = relative(region, seen)
+        foreground = None if found.foreground is None else found.foreground[inner]
+        return Embedding(found.vectors[(slice(None), *inner)], foreground)
+
+
+def _limits(model: Model, array: Any) -> tuple[float, float]:
+    """Return the intensities that become 0 and 1, the same in all regions."""
+    size = int(np.prod(array.shape))
+    if size <= N_SAMPLED:
+        sample = np.asarray(array[...])
+    else:
+        first = array.shape[0]
+        slabs = np.unique(np.linspace(0, first - 1, N_SLABS).astype(int))
+        step = max(
+            1, round((size / first * len(slabs) / N_SAMPLED) ** (1 / (len(array.shape) - 1)))
+        )
+        rest = (slice(None, None, step),) * (len(array.shape) - 1)
+        sample = np.stack([np.asarray(array[(int(slab), *rest)]) for slab in slabs])
+    finite = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
+    if finite.size == 0 or finite.min() == finite.max():
+        raise InputError("The image is constant: choose another one, or another channel.")
+    return model.metadata.normalization.limits(finite)
+
+
+def _where(region: Region) -> str:
+    return ", ".join(f"{part.start}:{part.stop}" for part in region)
