@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from napari_pea.experiments import benchmark_inference, benchmark_live, live_session
+from napari_pea.experiments import (
+    benchmark_inference,
+    benchmark_live,
+    benchmark_training,
+    kills,
+    live_session,
+    training_window,
+)
 from napari_pea.experiments.uncertainty import SIGNS, Uncertainty
 
 if TYPE_CHECKING:
@@ -88,6 +95,10 @@ SESSION = {
     "longest_stall_action": "drag",
     "longest_stall_alone": 0.111,
     "longest_stall_alone_action": "paint",
+    "longest_busy": 0.098,
+    "longest_busy_action": "drag",
+    "longest_busy_alone": 0.095,
+    "longest_busy_alone_action": "paint",
     "first_use_stall": 0.5,
     "own_code": 0.009,
     "own_code_where": "",
@@ -113,7 +124,7 @@ def test_live_figures(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(live_session, "measure_session", session)
     result = run("benchmark", "live", "--changes", 3, "--actions", 7)
     assert (asked["changes"], asked["actions"], asked["model"]) == (3, 7, "nuclei")
-    for text in ("512 × 512", "1250 / 80 ms", "61.0", "123 ms (drag)", "lost", "710 MB after"):
+    for text in ("512 × 512", "1250 / 80 ms", "61.0", "123 ms (drag)", "98 ms (drag)", "lost", "710 MB after"):
         assert text in result.stdout
     as_json = json.loads(run("benchmark", "live", "--actions", 7, "--json").stdout)
     assert as_json == {**LIVE, "session": SESSION}
@@ -184,3 +195,23 @@ def test_mutex_sizes_are_checked(run: Callable[..., Result]) -> None:
     result = run("benchmark", "mutex", "--sizes", "large")
     assert result.exit_code != 0
     assert "--sizes takes whole numbers" in result.output
+
+
+def test_training_tells_the_overhead_the_window_and_the_kills(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = {"trainer_seconds": 1.1, "bare_seconds": 1.0, "ratio": 1.1}
+    figures = {"iterations": 5, "device": "cpu", "threads": 2, "cases": {"all labelled": case}}
+    monkeypatch.setattr(benchmark_training, "measure_training", lambda *_, **__: dict(figures))
+    seen = {"own_code": 0.012, "own_code_where": "here", "iterations": 40, "previews": 3}
+    monkeypatch.setattr(training_window, "measure_window", lambda *_, **__: seen)
+    killed = {"kills": 2, "iterations": [4, 9], "models": 2}
+    monkeypatch.setattr(kills, "measure_kills", lambda *_, **__: killed)
+    text = run("benchmark", "training").stdout
+    assert "1100 ms" in text
+    assert "1.100" in text
+    assert "at most 12 ms" in text
+    assert "Killed 2 times" in text
+    found = json.loads(run("benchmark", "training", "--window", "0", "--json").stdout)
+    assert "window" not in found
+    assert found["killed"] == killed

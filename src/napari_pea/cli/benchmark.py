@@ -327,6 +327,10 @@ def _session_lines(session: dict[str, Any]) -> list[str]:
         f"{1000 * session['longest_stall_alone']:.0f} ms "
         f"({session['longest_stall_alone_action']}); at first use "
         f"{1000 * session['first_use_stall']:.0f} ms.",
+        f"Without the time of other programs: {1000 * session['longest_busy']:.0f} ms "
+        f"({session['longest_busy_action']}), with napari alone "
+        f"{1000 * session['longest_busy_alone']:.0f} ms "
+        f"({session['longest_busy_alone_action']}).",
         f"Own code held the window for at most {1000 * session['own_code']:.0f} ms "
         f"({session['own_code_where'] or 'nowhere'}).",
         f"Errors: {session['errors'] or 'none'}. Leaked threads: "

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from napari_pea.cli import benchmark, demo, evaluate, models, recipe, segment, train
+from napari_pea.cli import benchmark, demo, evaluate, models, recipe, segment, train, volume
 from napari_pea.cli.console import readable_errors
 from napari_pea.cli.train_settings import HeadedCommand
 
@@ -32,6 +32,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 all went well, 1 some images failed, 2 wrong input, 130 stopped.",
 )
 app.command("segment")(segment.segment)
+app.command("volume")(volume.volume)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train", cls=HeadedCommand)(train.train)
 app.command("demo")(demo.demo)

@@ -19,9 +19,19 @@ from napari_pea.cli.console import (
     progress_bar,
     whole_numbers,
 )
+from napari_pea.cli.settings_options import (
+    Bias,
+    Connectivity,
+    ForegroundThreshold,
+    MinSize,
+    ModelName,
+    PartitionerName,
+    Ranges,
+    Strides,
+    parsed_strides,
+)
 from napari_pea.core.errors import InputError, is_out_of_memory
 from napari_pea.core.progress import CancelToken, Progress
-from napari_pea.core.settings import PARTITIONERS
 
 if TYPE_CHECKING:
     from napari_pea.core.settings import SegmentationSettings
@@ -43,34 +53,14 @@ def segment(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for the results, <stem>.tif.")
     ],
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="A name of `models list`, or a model file.")
-    ] = "nuclei",
-    ranges: Annotated[
-        str | None,
-        typer.Option(
-            help="Distances in pixels of the pairs that are compared, such as 1,3,5,9,11; "
-            "this and what follows is by default what the model recommends."
-        ),
-    ] = None,
-    connectivity: Annotated[
-        int | None, typer.Option(help="4 or 8: compare along the axes, or diagonally too.")
-    ] = None,
-    strides: Annotated[
-        str | None,
-        typer.Option(help="Use repulsive pairs at every n-th pixel: one or two numbers."),
-    ] = None,
-    partitioner: Annotated[
-        str | None, typer.Option(help=f"What makes objects: {', '.join(PARTITIONERS)}.")
-    ] = None,
-    bias: Annotated[
-        float | None,
-        typer.Option(help="From -1 to 1: positive merges more, negative splits more."),
-    ] = None,
-    foreground_threshold: Annotated[
-        float | None, typer.Option(help="Least foreground probability of object pixels.")
-    ] = None,
-    min_size: Annotated[int | None, typer.Option(help="Fewest pixels of an object.")] = None,
+    model: ModelName = "nuclei",
+    ranges: Ranges = None,
+    connectivity: Connectivity = None,
+    strides: Strides = None,
+    partitioner: PartitionerName = None,
+    bias: Bias = None,
+    foreground_threshold: ForegroundThreshold = None,
+    min_size: MinSize = None,
     merge_fragments: Annotated[
         bool | None,
         typer.Option(
@@ -112,7 +102,7 @@ def segment(
     changes = given(
         ranges=whole_numbers(ranges, "--ranges"),
         connectivity=connectivity,
-        strides=_strides(strides),
+        strides=parsed_strides(strides),
         partitioner=partitioner,
         bias=bias,
         foreground_threshold=foreground_threshold,
@@ -268,8 +258,3 @@ def _run(
         "objects": len(result.table),
         "seconds": round(time.perf_counter() - started, 3),
     }
-
-
-def _strides(text: str | None) -> int | tuple[int, ...] | None:
-    numbers = whole_numbers(text, "--strides")
-    return numbers[0] if numbers is not None and len(numbers) == 1 else numbers

@@ -31,10 +31,24 @@ def read_ome_zarr(
     array, axes, pixel_size
         See `napari_pea.io.reading.ImageData`.
     """
+    array, axes, pixel_size = open_ome_zarr(path)
+    return np.asarray(array[...]), axes, pixel_size
+
+
+def open_ome_zarr(
+    path: Path,
+) -> tuple[zarr.Array[Any], str | None, tuple[float, ...] | None]:
+    """Open the finest level of an OME-Zarr, or a bare Zarr array, without reading it.
+
+    Returns
+    -------
+    array, axes, pixel_size
+        See `read_ome_zarr`.
+    """
     node = zarr.open(path, mode="r")
     if isinstance(node, zarr.Array):
         names = getattr(node.metadata, "dimension_names", None)
-        return np.asarray(node[...]), _letters(names or (), node.ndim), None
+        return node, _letters(names or (), node.ndim), None
     attributes = _ome_attributes(node)
     if "multiscales" not in attributes and "0" in node:
         # The layout of bioformats2raw: one image after the other.
@@ -59,7 +73,7 @@ def read_ome_zarr(
         for letter, axis, size in zip(letters or "", axes, scale, strict=False)
         if letter in SPATIAL
     ]
-    return np.asarray(array[...]), letters, complete(sizes)
+    return array, letters, complete(sizes)
 
 
 def write_ome_zarr(

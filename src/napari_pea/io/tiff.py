@@ -23,13 +23,27 @@ def read_tiff(path: Path) -> tuple[NDArray[Any], str, tuple[float, ...] | None]:
         See `napari_pea.io.reading.ImageData`.
     """
     with tifffile.TiffFile(path) as tiff:
+        return (tiff.series[0].asarray(), *_about(tiff))
+
+
+def describe_tiff(
+    path: Path,
+) -> tuple[tuple[int, ...], np.dtype[Any], str, tuple[float, ...] | None]:
+    """Return shape, type, axes and pixel size of the first series of a TIFF."""
+    with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
-        sizes = _pixel_sizes(tiff)
-        return (
-            series.asarray(),
-            series.axes,
-            complete([sizes.get(axis) for axis in series.axes if axis in SPATIAL]),
-        )
+        if series.dtype is None:
+            raise tifffile.TiffFileError("the first series holds no numbers")
+        return (series.shape, series.dtype, *_about(tiff))
+
+
+def read_tiff_region(path: Path, region: tuple[slice, ...]) -> NDArray[Any]:
+    """Read a part of the first series of a TIFF at its finest level."""
+    import zarr
+
+    with tifffile.TiffFile(path) as tiff:
+        array = zarr.open_array(tiff.series[0].aszarr(level=0), mode="r")
+        return np.asarray(array[region])
 
 
 def write_tiff(
@@ -61,6 +75,13 @@ def read_note(path: Path) -> str | None:
         found = found.get(name)
         found = found[0] if isinstance(found, (list, tuple)) else found
     return None if found is None else str(found)
+
+
+def _about(tiff: tifffile.TiffFile) -> tuple[str, tuple[float, ...] | None]:
+    """Return axes and pixel size of the first series."""
+    axes = tiff.series[0].axes
+    sizes = _pixel_sizes(tiff)
+    return axes, complete([sizes.get(axis) for axis in axes if axis in SPATIAL])
 
 
 def _pixel_sizes(tiff: tifffile.TiffFile) -> dict[str, float | None]:

@@ -49,7 +49,8 @@ class Contacts:
         ordered = np.sort(objects[counts], axis=1)
         largest = int(ordered.max(initial=0)) + 1
         keys, place = np.unique(ordered @ np.array([largest, 1]), return_inverse=True)
-        total = np.bincount(place, weights=evidence[counts], minlength=len(keys))
+        total = np.zeros(len(keys))
+        np.add.at(total, place, evidence[counts])
         return cls(np.stack(np.divmod(keys, largest), axis=1), total)
 
     @classmethod

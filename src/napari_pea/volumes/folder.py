@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import zarr
@@ -136,8 +136,8 @@ class JobFolder:
         """Remove everything."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _pieces(self, mode: str) -> zarr.Array[Any]:
-        return zarr.open_array(self.path / PIECES, mode=mode)  # type: ignore[arg-type]
+    def _pieces(self, mode: Literal["r", "r+"]) -> zarr.Array[Any]:
+        return zarr.open_array(self.path / PIECES, mode=mode)
 
     def _file(self, block: Block) -> Path:
         return self.path / f"block-{block.number:08d}.npz"

@@ -115,6 +115,39 @@ class ModelSource:
         return Embedding(found.vectors[(slice(None), *inner)], foreground)
 
 
+class Taken:
+    """An array of which some axes in front are taken at one place.
+
+    Parameters
+    ----------
+    array : array-like
+        See `ModelSource`.
+    taken : tuple of int
+        Where, for the first axes.
+
+    Raises
+    ------
+    InputError
+        If there is no such place.
+    """
+
+    def __init__(self, array: Any, taken: tuple[int, ...]) -> None:
+        for axis, at in enumerate(taken):
+            if axis >= len(array.shape) or not 0 <= at < array.shape[axis]:
+                raise InputError(
+                    f"The image has the shape {tuple(array.shape)}, so number {at} cannot be "
+                    f"taken of axis {axis}."
+                )
+        self._array = array
+        self._taken = taken
+        self.shape = tuple(int(size) for size in array.shape[len(taken) :])
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read a region."""
+        given = index if isinstance(index, tuple) else (index,)
+        return self._array[(*self._taken, *given)]
+
+
 def _limits(model: Model, array: Any) -> tuple[float, float]:
     """Return the intensities that become 0 and 1, the same in all regions."""
     size = int(np.prod(array.shape))

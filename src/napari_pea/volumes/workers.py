@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+#: How long a scheduler may take to answer.
+PATIENCE = "20s"
 #: A way to call a function for many items; results come in any order.
 Map = Callable[[Callable[[Item], Result], Sequence[Item]], Iterator[Result]]
 
@@ -64,15 +66,16 @@ def _on_threads(
     cancel: CancelToken | None,
 ) -> Iterator[Result]:
     """Call a function in threads of this process, a few items at a time."""
-    import dask
+    from dask.base import compute
+    from dask.delayed import delayed
 
     for start in range(0, len(items), workers):
         check_cancel(cancel)
-        some = [dask.delayed(function)(item) for item in items[start : start + workers]]
+        some = [delayed(function)(item) for item in items[start : start + workers]]
         if len(some) == 1:
             yield function(items[start])
         else:
-            yield from dask.compute(*some, scheduler="threads", num_workers=workers)
+            yield from compute(*some, scheduler="threads", num_workers=workers)
 
 
 def _on_cluster(
@@ -105,6 +108,6 @@ def _client(scheduler: str | Client) -> tuple[Client, bool]:
             'A cluster needs dask.distributed: pip install "napari-pea[cluster]".'
         ) from error
     try:
-        return Client(scheduler, timeout="20s"), True
+        return Client(scheduler, timeout=PATIENCE), True
     except (OSError, ValueError) as error:
         raise InputError(f"The scheduler {scheduler} does not answer: {error}.") from error

@@ -1,0 +1,45 @@
+"""The options that commands which segment have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from napari_pea.cli.console import whole_numbers
+from napari_pea.core.settings import PARTITIONERS
+
+ModelName = Annotated[
+    str, typer.Option("--model", "-m", help="A name of `models list`, or a model file.")
+]
+Ranges = Annotated[
+    str | None,
+    typer.Option(
+        help="Distances in pixels of the pairs that are compared, such as 1,3,5,9,11; "
+        "this and what follows is by default what the model recommends."
+    ),
+]
+Connectivity = Annotated[
+    int | None,
+    typer.Option(help="4 or 8 (6, 18 or 26 in 3D): compare along the axes, or diagonally too."),
+]
+Strides = Annotated[
+    str | None,
+    typer.Option(help="Use repulsive pairs at every n-th pixel: one number, or one for each axis."),
+]
+PartitionerName = Annotated[
+    str | None, typer.Option(help=f"What makes objects: {', '.join(PARTITIONERS)}.")
+]
+Bias = Annotated[
+    float | None, typer.Option(help="From -1 to 1: positive merges more, negative splits more.")
+]
+ForegroundThreshold = Annotated[
+    float | None, typer.Option(help="Least foreground probability of object pixels.")
+]
+MinSize = Annotated[int | None, typer.Option(help="Fewest pixels of an object.")]
+
+
+def parsed_strides(text: str | None) -> int | tuple[int, ...] | None:
+    """Return the strides that an option gives."""
+    numbers = whole_numbers(text, "--strides")
+    return numbers[0] if numbers is not None and len(numbers) == 1 else numbers

@@ -1,0 +1,153 @@
+"""`napari-pea volume`: labels of images that are larger than memory."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_pea.cli.console import (
+    cancel_on_interrupt,
+    given,
+    print_json,
+    progress_bar,
+    whole_numbers,
+)
+from napari_pea.cli.settings_options import (
+    Bias,
+    Connectivity,
+    ForegroundThreshold,
+    MinSize,
+    ModelName,
+    PartitionerName,
+    Ranges,
+    Strides,
+    parsed_strides,
+)
+from napari_pea.core.errors import InputError
+
+
+def volume(
+    image: Annotated[
+        str,
+        typer.Argument(
+            metavar="IN", help="OME-Zarr, Zarr, TIFF, NPY, or an array in HDF5: file.h5:name."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The labels, an OME-Zarr: <name>.zarr.")
+    ],
+    model: ModelName = "nuclei",
+    ranges: Ranges = None,
+    connectivity: Connectivity = None,
+    strides: Strides = None,
+    partitioner: PartitionerName = None,
+    bias: Bias = None,
+    foreground_threshold: ForegroundThreshold = None,
+    min_size: MinSize = None,
+    index: Annotated[
+        str | None,
+        typer.Option(
+            help="What to take of axes in front, such as channel or time: one number for each."
+        ),
+    ] = None,
+    pixel_size: Annotated[
+        str | None,
+        typer.Option(help="Micrometres along each axis, such as 2,0.5,0.5; by default the file's."),
+    ] = None,
+    block: Annotated[
+        str | None, typer.Option(help="Sides of the blocks in pixels, such as 64,256,256.")
+    ] = None,
+    halo: Annotated[
+        str | None, typer.Option(help="How far a block looks beyond itself along each axis.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Blocks that are worked on at the same time.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a dask scheduler, such as tcp://10.0.0.1:8786.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a job that was stopped.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace labels that exist already.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+) -> None:
+    """Segment an image that may be larger than memory, block by block.
+
+    A job that was stopped, in whatever way, goes on with --resume.
+    """
+    changes = given(
+        ranges=whole_numbers(ranges, "--ranges"),
+        connectivity=connectivity,
+        strides=parsed_strides(strides),
+        partitioner=partitioner,
+        bias=bias,
+        foreground_threshold=foreground_threshold,
+        min_size=min_size,
+    )
+    taken = _indices(index)
+    from napari_pea.io.lazy import open_image
+    from napari_pea.models.catalogue import load_model
+    from napari_pea.volumes.job import VolumeOptions, segment_volume
+    from napari_pea.volumes.sources import ModelSource, Taken
+
+    started = time.perf_counter()
+    opened = open_image(image)
+    loaded = load_model(model, device)
+    source = ModelSource(loaded, Taken(opened, taken), image)
+    size = _sizes(pixel_size) or opened.pixel_size
+    options = VolumeOptions(
+        whole_numbers(block, "--block"), whole_numbers(halo, "--halo"), workers, scheduler
+    )
+    with cancel_on_interrupt() as cancel, progress_bar(Path(image).name) as progress:
+        result = segment_volume(
+            source,
+            output,
+            loaded.recommended.updated(**changes),
+            options,
+            resume=resume,
+            overwrite=overwrite,
+            pixel_size=size if size is not None and len(size) == loaded.ndim else None,
+            progress=progress,
+            cancel=cancel,
+        )
+    seconds = time.perf_counter() - started
+    if as_json:
+        print_json(
+            {
+                "labels": str(result.path),
+                "objects": result.n_objects,
+                "blocks": result.n_blocks,
+                "seconds": round(seconds, 3),
+            }
+        )
+    else:
+        typer.echo(
+            f"{image} -> {result.path}: {result.n_objects} objects in {result.n_blocks} blocks, "
+            f"{seconds:.1f} s"
+        )
+
+
+def _indices(text: str | None) -> tuple[int, ...]:
+    """Return what is taken of the axes in front."""
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise InputError(f"--index takes whole numbers such as 0,2, not {text!r}.") from None
+
+
+def _sizes(text: str | None) -> tuple[float, ...] | None:
+    """Return a pixel size."""
+    if text is None:
+        return None
+    try:
+        sizes = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or not all(size > 0 for size in sizes):
+        raise InputError(f"--pixel-size takes numbers above 0 such as 2,0.5,0.5, not {text!r}.")
+    return sizes

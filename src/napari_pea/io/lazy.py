@@ -1,0 +1,191 @@
+"""Images that are read piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_pea.core.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Index = tuple[Any, ...]
+#: HDF5 files, in which an array is named after a colon: ``file.h5:volumes/raw``.
+HDF5 = (".h5", ".hdf5", ".hdf")
+
+
+@dataclass(frozen=True)
+class LazyImage:
+    """An image in a file, of which regions are read when it is indexed.
+
+    It opens the file each time, so that it can be sent to other machines that see the file.
+
+    Attributes
+    ----------
+    path : Path
+        The file or folder.
+    shape : tuple of int
+        Of the image.
+    dtype : dtype
+        Of its pixels.
+    axes : str or None
+        See `napari_pea.io.reading.ImageData`.
+    pixel_size : tuple of float or None
+        See `napari_pea.io.reading.ImageData`.
+    read : callable
+        Reads a region: given the path and one slice or number for each axis.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    axes: str | None
+    pixel_size: tuple[float, ...] | None
+    read: Callable[[Path, Index], NDArray[Any]]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        """Read a region.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read.
+        """
+        given = index if isinstance(index, tuple) else (index,)
+        if Ellipsis in given:
+            at = given.index(Ellipsis)
+            missing = self.ndim - len(given) + 1
+            given = (*given[:at], *(slice(None),) * missing, *given[at + 1 :])
+        try:
+            return self.read(self.path, given)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # decoders raise all sorts of errors on damaged bytes
+            raise InputError(
+                f"A part of {self.path} cannot be read, in {_text(given)}: it is missing or "
+                "damaged."
+            ) from error
+
+
+def open_image(name: str | Path) -> LazyImage:
+    """Open an image without reading it.
+
+    Parameters
+    ----------
+    name : str or Path
+        An OME-Zarr or Zarr folder, a TIFF, an NPY file, or an HDF5 file with the name of an
+        array in it after a colon.
+
+    Returns
+    -------
+    LazyImage
+
+    Raises
+    ------
+    InputError
+        If there is none, or it cannot be opened.
+    """
+    text, _, key = str(name).partition(":") if ":" in str(name)[2:] else (str(name), "", "")
+    path = Path(text)
+    suffix = path.suffix.lower()
+    if not path.exists():
+        raise InputError(f"There is no file {path}.")
+    if suffix not in _OPENERS:
+        raise InputError(f"{path} cannot be read piece by piece; these can: {', '.join(_OPENERS)}.")
+    try:
+        return _OPENERS[suffix](path, key)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        raise InputError(f"The file {path} is damaged or not what its name says.") from error
+
+
+def _open_zarr(path: Path, key: str) -> LazyImage:
+    from napari_pea.io.ome_zarr import open_ome_zarr
+
+    array, axes, pixel_size = open_ome_zarr(path / key if key else path)
+    where = path / key if key else path
+    return LazyImage(where, array.shape, array.dtype, axes, pixel_size, _read_zarr)
+
+
+def _read_zarr(path: Path, region: Index) -> NDArray[Any]:
+    from napari_pea.io.ome_zarr import open_ome_zarr
+
+    return np.asarray(open_ome_zarr(path)[0][region])
+
+
+def _open_tiff(path: Path, _: str) -> LazyImage:
+    from napari_pea.io.tiff import describe_tiff, read_tiff_region
+
+    return LazyImage(path, *describe_tiff(path), read_tiff_region)
+
+
+def _open_npy(path: Path, _: str) -> LazyImage:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return LazyImage(path, array.shape, array.dtype, None, None, _read_npy)
+
+
+def _read_npy(path: Path, region: Index) -> NDArray[Any]:
+    return np.array(np.load(path, mmap_mode="r", allow_pickle=False)[region])
+
+
+def _open_hdf5(path: Path, key: str) -> LazyImage:
+    import h5py
+
+    with h5py.File(path) as file:
+        arrays: dict[str, Any] = {}
+        file.visititems(
+            lambda name, item: arrays.update({name: item}) if hasattr(item, "shape") else None
+        )
+        if not key and len(arrays) == 1:
+            (key,) = arrays
+        if key.strip("/") not in arrays:
+            raise InputError(
+                f"{path} holds the arrays {', '.join(sorted(arrays)) or '(none)'}: name one "
+                f"after a colon, as in {path.name}:{next(iter(sorted(arrays)), 'raw')}."
+            )
+        array = arrays[key.strip("/")]
+        read = _Hdf5Reader(key.strip("/"))
+        return LazyImage(path, array.shape, array.dtype, None, None, read)
+
+
+@dataclass(frozen=True)
+class _Hdf5Reader:
+    """Reads regions of an array in an HDF5 file."""
+
+    key: str
+
+    def __call__(self, path: Path, region: Index) -> NDArray[Any]:
+        import h5py
+
+        with h5py.File(path) as file:
+            return np.asarray(file[self.key][region])
+
+
+def _text(region: Index) -> str:
+    parts = []
+    for part in region:
+        if isinstance(part, slice):
+            parts.append(f"{part.start or 0}:{'' if part.stop is None else part.stop}")
+        else:
+            parts.append(str(part))
+    return ", ".join(parts)
+
+
+_OPENERS: dict[str, Callable[[Path, str], LazyImage]] = {
+    ".zarr": _open_zarr,
+    ".tif": _open_tiff,
+    ".tiff": _open_tiff,
+    ".npy": _open_npy,
+    **dict.fromkeys(HDF5, _open_hdf5),
+}

@@ -1,0 +1,60 @@
+"""`napari-pea volume`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from napari_pea.io import write_labels
+from napari_pea.io.lazy import open_image
+
+
+@pytest.fixture
+def slide(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "slide.zarr"
+    write_labels(path, rng.integers(0, 4000, (90, 120), dtype=np.uint16), pixel_size=(0.5, 0.5))
+    return path
+
+
+def test_labels_are_written_with_their_pixel_size(run, slide, tmp_path, tiny_model_path):
+    out = tmp_path / "out.zarr"
+    options = ["-m", tiny_model_path, "--foreground-threshold", 0, "--min-size", 0]
+    options += ["--block", "64,64", "--halo", "8,8", "--workers", 2, "--ranges", "1,3", "--json"]
+    report = json.loads(run("volume", slide, "-o", out, *options).stdout)
+    labels = open_image(out)
+    assert labels.shape == (90, 120)
+    assert labels.pixel_size == (0.5, 0.5)
+    found = labels[...]
+    assert (report["objects"], report["blocks"]) == (found.max(), 4)
+    assert (found > 0).all()
+    assert zarr.open_group(out, mode="r").attrs["napari_pea"]["settings"]["ranges"] == [1, 3]
+
+
+def test_a_channel_can_be_taken(run, tmp_path, tiny_model_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "many.npy", rng.random((3, 40, 50)))
+    out = tmp_path / "out.zarr"
+    run("volume", tmp_path / "many.npy", "-o", out, "-m", tiny_model_path, "--index", 2)
+    assert open_image(out).shape == (40, 50)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--index", "99"], "number 99 cannot be taken of axis 0"),
+        (["--index", "x"], "--index takes whole numbers"),
+        (["--index", "0"], "choose one channel or time point"),
+        (["--pixel-size", "1,zero"], "--pixel-size takes numbers above 0"),
+        (["--block", "64"], "needs 2 sides of a block"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "does not answer"),
+    ],
+)
+def test_bad_input_is_named(fails, slide, tmp_path, tiny_model_path, options, message, monkeypatch):
+    monkeypatch.setattr("napari_pea.volumes.workers.PATIENCE", "1s")
+    words = ["volume", slide, "-o", tmp_path / "out.zarr", "-m", tiny_model_path, *options]
+    assert message in fails(*words)
