@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_pea.core.affinity import pixel_major
-from napari_pea.volumes.contacts_kernel import crossing_pairs, inner_pairs, pair_affinities
+from napari_pea.volumes.contacts_kernel import (
+    crossing_pairs,
+    inner_pairs,
+    pair_affinities,
+    summed_by_pair,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,13 +50,13 @@ class Contacts:
         evidence : array of float, shape (M,)
             Of each.
         """
-        counts = (objects[:, 0] != objects[:, 1]) & (objects > 0).all(axis=1)
-        ordered = np.sort(objects[counts], axis=1)
-        largest = int(ordered.max(initial=0)) + 1
-        keys, place = np.unique(ordered @ np.array([largest, 1]), return_inverse=True)
-        total = np.zeros(len(keys))
-        np.add.at(total, place, evidence[counts])
-        return cls(np.stack(np.divmod(keys, largest), axis=1), total)
+        pairs, total = summed_by_pair(
+            np.ascontiguousarray(objects[:, 0], dtype=np.int64),
+            np.ascontiguousarray(objects[:, 1], dtype=np.int64),
+            evidence.astype(np.float64),
+        )
+        order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+        return cls(pairs[order], total[order])
 
     @classmethod
     def of_all(cls, parts: list[Contacts]) -> Contacts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_pea.core.kernels import compiled
+from napari_pea.core.kernels import compiled, inlined
 from napari_pea.core.mutex.priorities import cosine
 
 
@@ -181,3 +181,63 @@ def inner_pairs(
                         )
                     n += 1
     return n
+
+
+@inlined
+def _slot(low: NDArray[np.int64], high: NDArray[np.int64], a: int, b: int) -> np.int64:
+    """Return where a pair is in the table, or the free place where it belongs."""
+    mixed = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ np.uint64(b)) * np.uint64(0xBF58476D1CE4E5B9)
+    slot = np.int64((mixed >> np.uint64(20)) & np.uint64(low.size - 1))
+    while low[slot] and (low[slot] != a or high[slot] != b):
+        slot = (slot + 1) & (low.size - 1)
+    return slot
+
+
+@compiled
+def summed_by_pair(
+    first: NDArray[np.int64], second: NDArray[np.int64], evidence: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return each pair of different objects once, the smaller id first, and its sum.
+
+    Pairs with the background, 0, do not count. The order is that of a hash table.
+
+    Parameters
+    ----------
+    first, second : array of int64, shape (M,)
+        The objects.
+    evidence : array of float64, shape (M,)
+        What is summed.
+    """
+    capacity = 1024
+    low, high = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
+    total = np.zeros(capacity)
+    used = 0
+    for n in range(first.size):
+        a, b = min(first[n], second[n]), max(first[n], second[n])
+        if a == 0 or a == b:
+            continue
+        if 2 * used >= capacity:  # a table twice as large, filled again
+            old_low, old_high, old_total = low, high, total
+            capacity *= 2
+            low, high = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
+            total = np.zeros(capacity)
+            for place in range(old_low.size):
+                if old_low[place]:
+                    slot = _slot(low, high, old_low[place], old_high[place])
+                    low[slot], high[slot] = old_low[place], old_high[place]
+                    total[slot] = old_total[place]
+        slot = _slot(low, high, a, b)
+        if low[slot] == 0:
+            low[slot], high[slot] = a, b
+            used += 1
+        total[slot] += evidence[n]
+    pairs = np.empty((used, 2), np.int64)
+    sums = np.empty(used)
+    n = 0
+    for place in range(capacity):
+        if low[place]:
+            pairs[n, 0], pairs[n, 1] = low[place], high[place]
+            sums[n] = total[place]
+            n += 1
+    return pairs, sums
