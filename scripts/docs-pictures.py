@@ -5,7 +5,9 @@ Every picture is of the program itself, on the sample image that comes with it.
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,13 +30,15 @@ SIZE = (1366, 768)
 class Window:
     """A window of napari with the Segment dock and the sample image."""
 
+    title = "Segment"
+
     def __init__(self, image: np.ndarray, name: str = "nuclei") -> None:
         self.viewer = napari.Viewer(show=False)
         self.window = self.viewer.window._qt_window
         self.window.resize(*SIZE)
         self.viewer.window.show()
         self.viewer.add_image(image, name=name)
-        _, self.dock = self.viewer.window.add_plugin_dock_widget("napari-pea", "Segment")
+        _, self.dock = self.viewer.window.add_plugin_dock_widget("napari-pea", self.title)
         self.turn(0.5)
         self.window.resize(*SIZE)
         self.turn(0.5)
@@ -97,10 +101,27 @@ class Window:
         return Image.fromarray(self.viewer.screenshot(canvas_only=True, flash=False)[..., :3])
 
 
+class TrainingWindow(Window):
+    """A window of napari with the Training dock and the sample image."""
+
+    title = "Train"
+
+    def wait(self) -> None:
+        """Wait until the annotation has been looked at, and the run is over."""
+        self.turn(0.1)
+        while not (self.dock.outlook_group.idle and self.find("train_button").isEnabled()):
+            self.turn(0.05)
+        self.turn(0.5)
+
+    def seen(self, iteration: int) -> bool:
+        """Whether the run has come so far."""
+        return self.find("training_progress").value() >= iteration
+
+
 @contextmanager
-def opened(image: np.ndarray | None = None) -> Iterator[Window]:
+def opened(image: np.ndarray | None = None, kind: type[Window] = Window) -> Iterator[Any]:
     """Open a window, by default with the sample image, and close it at the end."""
-    window = Window(load_sample("nuclei").image if image is None else image)
+    window = kind(load_sample("nuclei").image if image is None else image)
     try:
         yield window
     finally:
@@ -204,6 +225,32 @@ def review() -> Image.Image:
         return window.picture()
 
 
+def training_dock() -> Image.Image:
+    """Show a model that learns from 28 painted nuclei and two strokes of background."""
+    truth = load_sample("nuclei").truth
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["NAPARI_PEA_MODELS"] = folder
+        with opened(kind=TrainingWindow) as window:
+            paint = np.where(np.isin(truth, np.unique(truth)[1::7]), truth, 0)
+            window.viewer.add_labels(paint, name="paint")
+            window.find("background_brush_button").click()
+            strokes = window.viewer.layers["paint background"]
+            strokes.brush_size = 8
+            for first, last in (((130, 366), (130, 410)), ((333, 482), (333, 526))):
+                window.drag([np.linspace(first, last, 12)[n] for n in range(12)])
+            strokes.mode = "pan_zoom"
+            window.find("preset_combo").setCurrentIndex(0)
+            window.wait()
+            window.find("train_button").click()
+            while "best at" not in window.find("pace_label").text() or not window.seen(110):
+                window.turn(0.2)
+            window.viewer.layers["nuclei training"].contour = 1
+            window.turn(0.5)
+            picture = window.picture()
+            window.find("stop_button").click()
+            return picture
+
+
 def closest(features: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the centres of the two objects nearest to each other, away from the rim."""
     whole = features[features["area"] > 400]
@@ -232,6 +279,7 @@ PICTURES: dict[str, Callable[[], Image.Image]] = {
     "preview": preview,
     "corrections": corrections,
     "review": review,
+    "training-dock": training_dock,
 }
 
 

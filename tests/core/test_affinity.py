@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from napari_pea.core.affinity import (
-    correlate,
     embedding_affinities,
     label_affinities,
     pair_slices,
     unit_vectors,
 )
 from napari_pea.core.errors import InputError
-from napari_pea.core.neighborhood import Neighborhood
+from napari_pea.training.correlation import correlate
 
 #: Steps reach further than the images are wide, so that wrapping around would show.
 shapes = st.one_of(
@@ -116,24 +115,6 @@ def test_the_loss_sees_negative_cosines() -> None:
     vectors = torch.tensor([[1.0, -1.0]])[None, :, None]
     assert correlate(vectors, vectors, [(0, -1)])[0, 0, 0].tolist() == [0.0, -1.0]
     assert embedding_affinities(vectors[0].numpy(), [(0, -1)]).max() == 0.0
-
-
-def test_images_of_a_batch_do_not_mix() -> None:
-    rng = np.random.default_rng(0)
-    batch = torch.from_numpy(np.stack([random_vectors((4, 5), rng) for _ in range(3)]))
-    offsets = Neighborhood((1, 3), 8).offset_list
-    together = correlate(batch, batch, offsets)
-    alone = torch.cat([correlate(item[None], item[None], offsets) for item in batch])
-    torch.testing.assert_close(together, alone)
-
-
-def test_gradients_reach_both_ends() -> None:
-    first = torch.rand(1, 3, 4, 4, requires_grad=True)
-    second = torch.rand(1, 3, 4, 4, requires_grad=True)
-    correlate(first, second, [(-1, 0), (0, 9)]).sum().backward()
-    torch.testing.assert_close(first.grad[..., 1:, :], second.detach()[..., :-1, :])
-    torch.testing.assert_close(second.grad[..., :-1, :], first.detach()[..., 1:, :])
-    assert not first.grad[..., 0, :].any()
 
 
 def test_pairs_longer_than_the_image_do_not_exist() -> None:

@@ -19,7 +19,7 @@ from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments import benchmark_live, live_session, live_windows
 from napari_pea.experiments.benchmark_live import check_display, elf_partition, measure_live
 from napari_pea.experiments.live_session import measure_session
-from napari_pea.experiments.watch import own_place, running_threads
+from napari_pea.experiments.watch import StallWatch, own_place, running_threads
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +76,8 @@ def test_a_session_does_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["leaked_threads"] == []
     assert set(found["stalls"]) == set(live_session.ACTIONS)
     assert found["longest_stall"] > 0
+    assert found["longest_busy"] > 0
+    assert len(found["stalls"]["drag"]) == 2
 
 
 def test_without_a_display_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +86,15 @@ def test_without_a_display_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(InputError, match="needs a window"):
         check_display()
+
+
+def test_waiting_is_a_stall_but_not_busy(qapp: Any) -> None:
+    watch = StallWatch(qapp)
+    time.sleep(0.05)
+    stall = watch.take()
+    watch.stop()
+    assert stall.seconds >= 0.05
+    assert stall.busy < stall.seconds
 
 
 def test_a_thread_of_qt_counts_only_while_it_is_at_work(qtbot: Any) -> None:

@@ -9,6 +9,7 @@ from napari_pea.training.annotation import (
     OUTSIDE,
     UNANNOTATED,
     annotated_labels,
+    check_painted,
     notices,
     scale_offer,
     survey,
@@ -122,3 +123,20 @@ def test_objects_of_another_size_come_with_an_offer() -> None:
     assert scale_offer(None, 1.0, parent) is None
     # A parent that shrank its own images saw its objects smaller.
     assert scale_offer(60.0, 1.0, parent.model_copy(update={"scale": 0.5})) == 0.17
+
+
+@pytest.mark.parametrize(
+    ("pixels", "sentence"),
+    [
+        (0, "No object is painted"),
+        (1, "The largest painted object has 1 pixel, too few"),
+        (8, "The largest painted object has 8 pixels, too few"),
+    ],
+)
+def test_dots_are_no_objects(pixels: int, sentence: str) -> None:
+    labels = np.zeros((20, 20), np.int32)
+    labels[3, :pixels] = 5
+    with pytest.raises(InputError, match=sentence):
+        check_painted(survey([annotated_labels(labels, "not-annotated")]))
+    labels[10, :9] = 6
+    check_painted(survey([annotated_labels(labels, "not-annotated")]))

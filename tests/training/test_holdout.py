@@ -71,6 +71,21 @@ def test_what_was_found_elsewhere_does_not_count() -> None:
     np.testing.assert_array_equal(np.unique(on_held_out(labels, truth, others)), [0, 1])
 
 
+def test_a_neighbour_that_reaches_into_a_held_out_object_does_not_count() -> None:
+    truth = np.zeros((20, 40), np.int32)
+    truth[5:15, 5:15] = 1
+    labels = np.zeros_like(truth)
+    labels[5:15, 5:14] = 1
+    labels[5:15, 14:24] = 2  # an object nobody painted, one column too wide
+    labels[4, 5:15] = 3
+    labels[5, 5:7] = 3  # the same above
+    kept = on_held_out(labels, truth, np.zeros_like(truth))
+    np.testing.assert_array_equal(np.unique(kept), [0, 1])
+    labels[labels == 2] = 1  # both run together: that is a mistake
+    merged = on_held_out(labels, truth, np.zeros_like(truth))
+    assert (merged == 1).sum() == (labels == 1).sum() > 150
+
+
 def test_painted_validation_images_are_held_out_as_a_whole() -> None:
     one, two = all_held_out([squares(3), squares(12)])
     assert (one.truth.max(), two.truth.max(), two.index) == (3, 12, 1)

@@ -200,6 +200,29 @@ def test_changes_during_the_first_segmentation_count(hand: Any, qtbot: Any, slui
     assert labels_of(hand).data.max() == 3
 
 
+def test_a_closed_dock_does_nothing_any_more(hand: Any, qtbot: Any, monkeypatch: Any) -> None:
+    closed = hand.dock  # somebody keeps it
+    started: list[Any] = []
+    monkeypatch.setattr(closed._runner, "start", started.append)
+    hand.frame.title.close_button.click()
+    again = hand.opened_again()
+    again.find("range_slider").setValue(0)
+    again.wait()
+    assert len(labels_of(again).features) == 2
+    again.find("foreground_slider").setValue(0.72)
+    again.wait()
+    again.viewer.add_labels(labels_of(again).data, name="old", metadata=labels_of(again).metadata)
+    again.wait()
+    assert len(labels_of(again).features) == 1
+    assert not started
+    assert again.names.count("tiles labels [1]") == 0
+    # Shown again, it acts again.
+    again.viewer.window.add_dock_widget(closed, name="again")
+    again.find("reset_button").click()
+    again.wait()
+    assert started
+
+
 def test_rule_3_a_result_goes_with_its_layer(
     hand: Any, qtbot: Any, sluice: Any, tiles_image: np.ndarray
 ) -> None:

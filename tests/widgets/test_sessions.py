@@ -5,9 +5,12 @@ from typing import Any
 from weakref import ref
 
 import numpy as np
+import pandas as pd
 import pytest
 from napari.components import ViewerModel
 
+from napari_pea.core.segmenter import Segmentation
+from napari_pea.core.settings import SegmentationSettings
 from napari_pea.widgets.results import ResultBook
 from napari_pea.widgets.sessions import LiveSession, SessionBook
 from napari_pea.widgets.sources import channel_choices, choose_part
@@ -72,3 +75,32 @@ def test_a_session_tells_how_its_result_was_made(viewer: ViewerModel) -> None:
     assert session.about() == {"model": "tiny"}
     session.corrections = {"strokes": []}
     assert session.about()["corrections"] == {"strokes": []}
+
+
+def test_what_was_seen_of_a_region(viewer: ViewerModel) -> None:
+    session = session_of(viewer, "one", ResultBook())
+    region = (slice(1, 4), slice(2, 6))
+    assert session.shown_in(region).tolist() == [[0] * 4] * 3
+    whole = np.arange(48, dtype=np.uint32).reshape(6, 8)
+    session.result = Segmentation(whole, pd.DataFrame(), SegmentationSettings(), "tiny")
+    np.testing.assert_array_equal(session.shown_in(region), whole[region])
+    session.preview = (slice(3, 6), slice(0, 4)), np.full((3, 4), 99, np.uint32)
+    seen = whole.copy()
+    seen[3:6, 0:4] = 99
+    np.testing.assert_array_equal(session.shown_in(region), seen[region])
+    session.preview = (slice(5, 6), slice(7, 8)), np.full((1, 1), 99, np.uint32)
+    np.testing.assert_array_equal(session.shown_in(region), whole[region])
+    assert whole[3, 2] == 26
+
+
+def test_corrections_are_kept_for_their_image_until_they_are_taken() -> None:
+    book = SessionBook()
+    book.keep_corrections("one", [], {"strokes": [1]})
+    book.keep_corrections("one", [[0, 3]], {"strokes": [2]})
+    book.keep_corrections("one", [], {"strokes": [3]})
+    assert book.kept_corrections("one", []) == {"strokes": [3]}
+    assert book.kept_corrections("one", [[0, 3]]) == {"strokes": [2]}
+    assert book.kept_corrections("two", []) == {}
+    book.drop_corrections("one", [])
+    assert book.kept_corrections("one", []) == {}
+    assert book.kept_corrections("one", [[0, 3]]) == {"strokes": [2]}

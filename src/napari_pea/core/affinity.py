@@ -16,7 +16,6 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Offset
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
 
 Slices = tuple[slice, ...]
@@ -149,28 +148,3 @@ def unit_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     unit = np.array(vectors, dtype=np.float32)
     unit /= np.maximum(np.sqrt(np.einsum("d...,d...->...", unit, unit)), np.float32(1e-12))
     return unit
-
-
-def correlate(first: torch.Tensor, second: torch.Tensor, offsets: Sequence[Offset]) -> torch.Tensor:
-    """Return the cosine between two batches of embeddings under offsets, differentiably.
-
-    The training counterpart of `embedding_affinities`: negative cosines are kept, because
-    the loss must see them (methods A4).
-
-    Parameters
-    ----------
-    first, second : tensor, shape (B, D, *spatial)
-        Embedding vectors of unit length; p is taken from `first`, p + o from `second`.
-    offsets : sequence of tuple of int
-        Steps in pixels.
-
-    Returns
-    -------
-    tensor, shape (B, N, *spatial)
-        0 where p + o lies outside the image.
-    """
-    from napari_pea.core.correlation import Correlation
-
-    # Without the types of PyTorch its `apply` is anything.
-    cosines: torch.Tensor = Correlation.apply(first, second, tuple(offsets))  # type: ignore[no-untyped-call]
-    return cosines

@@ -75,6 +75,9 @@ else:
     def _lock(descriptor: int) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             return False
+        except OSError:
+            # Some network drives know no locks; work must go on there too.
+            return True
         return True

@@ -15,6 +15,7 @@ from napari_pea.experiments.benchmark_live import check_display
 from napari_pea.experiments.live_windows import AFTER, PeaWindow, PlainWindow
 from napari_pea.experiments.watch import (
     OwnTime,
+    Stall,
     StallWatch,
     keep_running,
     memory,
@@ -67,10 +68,11 @@ def measure_session(
     -------
     dict
         ``actions``, ``longest_stall`` and ``longest_stall_alone`` in seconds, with the
-        action that caused each, ``stalls`` by action, ``own_code`` (the longest time that
-        our code held the window) and where, ``first_use_stall`` (imports and compilation,
-        apart), ``errors``, ``leaked_threads``, and ``memory_before`` and ``memory_after`` in
-        10^6 bytes.
+        action that caused each, ``longest_busy`` and ``longest_busy_alone`` likewise (see
+        `napari_pea.experiments.watch.Stall`), ``stalls`` by action with and without the dock,
+        ``own_code`` (the longest time that our code held the window) and where,
+        ``first_use_stall`` (imports and compilation, apart), ``errors``,
+        ``leaked_threads``, and ``memory_before`` and ``memory_after`` in 10^6 bytes.
 
     Raises
     ------
@@ -101,14 +103,14 @@ def measure_session(
     _rehearsed(PlainWindow, image, model)
     with OwnTime():  # watching costs the same on both sides
         alone = _play(PlainWindow(image, model), script, step)
-    worst, worst_alone = _longest(stalls), _longest(alone)
     return {
         "actions": actions,
-        "longest_stall": worst[1],
-        "longest_stall_action": worst[0],
-        "longest_stall_alone": worst_alone[1],
-        "longest_stall_alone_action": worst_alone[0],
-        "stalls": {name: [max(stalls[name]), max(alone[name])] for name in sorted(stalls)},
+        **_longest(stalls, ""),
+        **_longest(alone, "_alone"),
+        "stalls": {
+            name: [max(played[name])._asdict() for played in (stalls, alone)]
+            for name in sorted(stalls)
+        },
         "first_use_stall": warm,
         "own_code": own.worst,
         "own_code_where": own.where,
@@ -132,16 +134,16 @@ def _script(actions: int, seed: int) -> list[tuple[str, int]]:
 def _rehearsed(kind: Any, image: NDArray[Any], model: str) -> float:
     """Do everything once; return the longest stall."""
     stalls = _play(kind(image, model), [(name, 1) for name in ACTIONS], lambda: None)
-    return _longest(stalls)[1]
+    return max(max(each).seconds for each in stalls.values())
 
 
 def _play(
     window: Any, script: list[tuple[str, int]], step: Callable[[], None]
-) -> dict[str, list[float]]:
+) -> dict[str, list[Stall]]:
     """Play a script; return the longest stall of every action by name."""
     from qtpy.QtCore import QCoreApplication
 
-    stalls: dict[str, list[float]] = {}
+    stalls: dict[str, list[Stall]] = {}
     watch = StallWatch(QCoreApplication.instance())
     window.open()
     window.segment()
@@ -159,9 +161,14 @@ def _play(
     return stalls
 
 
-def _longest(stalls: dict[str, list[float]]) -> tuple[str, float]:
-    name = max(stalls, key=lambda each: max(stalls[each]))
-    return name, max(stalls[name])
+def _longest(stalls: dict[str, list[Stall]], suffix: str) -> dict[str, Any]:
+    """Return the longest stalls of all, and which actions caused them."""
+    found: dict[str, Any] = {}
+    for key, kind in (("longest_stall", "seconds"), ("longest_busy", "busy")):
+        longest = {name: max(getattr(one, kind) for one in each) for name, each in stalls.items()}
+        action = max(longest, key=lambda name: longest[name])
+        found |= {f"{key}{suffix}": longest[action], f"{key}{suffix}_action": action}
+    return found
 
 
 class _Errors:

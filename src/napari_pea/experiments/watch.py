@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 #: How often the window is asked whether it is alive, in milliseconds.
 TICK_MS = 2
@@ -27,6 +27,22 @@ def keep_running() -> None:
     get_qapp().setQuitOnLastWindowClosed(False)
 
 
+class Stall(NamedTuple):
+    """How long an event loop did not turn.
+
+    Attributes
+    ----------
+    seconds : float
+        By the clock.
+    busy : float
+        What its thread has computed meanwhile, in seconds: unlike the clock, that does not
+        count what other programs do to the machine.
+    """
+
+    seconds: float
+    busy: float
+
+
 class StallWatch:
     """Measures the longest time that an event loop did not turn.
 
@@ -39,18 +55,18 @@ class StallWatch:
     def __init__(self, parent: Any) -> None:
         from qtpy.QtCore import Qt, QTimer
 
-        self._last = time.perf_counter()
-        self._worst = 0.0
+        self._last = Stall(time.perf_counter(), time.thread_time())
+        self._worst = Stall(0.0, 0.0)
         self._timer = QTimer(parent)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
 
-    def take(self) -> float:
-        """Return the longest stall since the last call, in seconds."""
+    def take(self) -> Stall:
+        """Return the longest stall since the last call, by the clock and by what was busy."""
         self._tick()
-        worst, self._worst = self._worst, 0.0
+        worst, self._worst = self._worst, Stall(0.0, 0.0)
         return worst
 
     def stop(self) -> None:
@@ -58,8 +74,11 @@ class StallWatch:
         self._timer.stop()
 
     def _tick(self) -> None:
-        now = time.perf_counter()
-        self._worst = max(self._worst, now - self._last)
+        now, last = Stall(time.perf_counter(), time.thread_time()), self._last
+        self._worst = Stall(
+            max(self._worst.seconds, now.seconds - last.seconds),
+            max(self._worst.busy, now.busy - last.busy),
+        )
         self._last = now
 
 

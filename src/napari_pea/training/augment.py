@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,9 +123,22 @@ def _elastic_displacement(
     points = side // settings.elastic_spacing + 3
     amplitude = rng.uniform(0, settings.elastic_amplitude)
     coarse = rng.uniform(-amplitude, amplitude, size=(2, points, points))
+    weights = _spline_weights(side, points)
+    return np.asarray(weights @ coarse @ weights.T)
+
+
+@lru_cache(maxsize=8)
+def _spline_weights(side: int, points: int) -> NDArray[np.float64]:
+    """Return what each of `points` values counts in a cubic spline at `side` positions.
+
+    The spline is separable, so these weights do for both axes, and a product of small matrices
+    takes the place of an interpolation at every pixel.
+    """
     positions = np.linspace(0.5, points - 1.5, side)
-    where = np.meshgrid(positions, positions, indexing="ij")
-    return np.stack([ndimage.map_coordinates(axis, where, order=3) for axis in coarse])
+    columns = [ndimage.map_coordinates(unit, [positions], order=3) for unit in np.eye(points)]
+    weights = np.stack(columns, axis=1)
+    weights.flags.writeable = False
+    return weights
 
 
 def change_intensity(

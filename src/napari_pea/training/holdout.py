@@ -142,8 +142,8 @@ def _around(item: AnnotatedImage, taken: NDArray[np.bool_], index: int) -> HeldO
 class HeldOutScorer:
     """Segments the surroundings of held-out objects and compares what lies on them.
 
-    A found object counts if it shares more pixels with a held-out object than with any other
-    painted one. So nothing is said about objects that nobody painted.
+    A found object counts if it lies on a held-out object more than on any other painted one
+    (see `on_held_out`). So nothing is said about objects that nobody painted.
 
     Parameters
     ----------
@@ -193,6 +193,9 @@ def on_held_out(
 ) -> NDArray[np.int64]:
     """Return the labels that lie on held-out objects; the rest becomes background.
 
+    Labels lie on an object if they cover half of it, or half of them is in it. Others are its
+    neighbours, which nobody painted: that they reach a few pixels into it is no mistake of theirs.
+
     Parameters
     ----------
     labels : array of int, shape (Y, X)
@@ -200,18 +203,19 @@ def on_held_out(
     truth, others : array of int, shape (Y, X)
         Held-out objects, and the other painted ones.
     """
-    count = int(labels.max()) + 1
+    areas = np.bincount(labels.ravel())
 
     def most_shared(objects: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Return for each label how many pixels it shares with the object it shares most with."""
+        """Return for each label how many pixels it shares with the object it lies on most."""
         painted = objects > 0
         pairs, shared = np.unique(
             np.stack([labels[painted], objects[painted]]).astype(np.int64),
             axis=1,
             return_counts=True,
         )
-        most = np.zeros(count, np.int64)
-        np.maximum.at(most, pairs[0], shared)
+        smaller = np.minimum(areas[pairs[0]], np.bincount(objects.ravel())[pairs[1]])
+        most = np.zeros(len(areas), np.int64)
+        np.maximum.at(most, pairs[0], np.where(2 * shared >= smaller, shared, 0))
         return most
 
     kept = most_shared(truth) > most_shared(others)

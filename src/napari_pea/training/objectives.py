@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from napari_pea.core.affinity import correlate
-from napari_pea.core.correlation import UnitVectors
 from napari_pea.core.neighborhood import Offset
 from napari_pea.training.annotation import UNANNOTATED
+from napari_pea.training.correlation import UnitVectors, correlate
 
 #: An image in which a smaller share of the pixels or pairs is annotated counts less.
 FEWEST = 0.002

@@ -9,6 +9,7 @@ from weakref import ref
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QWidget
 
 from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
@@ -102,6 +103,14 @@ class Live(QObject):
         return None if target is None else self._state.sessions.find(target.layer, target.key)
 
     @property
+    def is_closed(self) -> bool:
+        """Whether the dock was removed from its window; it may live on for a while."""
+        if not isalive(self):
+            return True
+        dock = self.parent()
+        return isinstance(dock, QWidget) and dock.parentWidget() is None and not dock.isVisible()
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is under way or about to be."""
         return not (
@@ -145,6 +154,8 @@ class Live(QObject):
         corrections : dict
             The corrections as plain values.
         """
+        if self.is_closed:
+            return
         session.constraints = constraints
         session.corrections = corrections
         self.change(session)
@@ -169,6 +180,8 @@ class Live(QObject):
 
     def change(self, session: LiveSession) -> None:
         """Carry out the present settings and constraints on a session."""
+        if self.is_closed:
+            return
         self.stop()
         self._wanted = ref(session)
         self._debounced()
@@ -243,7 +256,7 @@ class Live(QObject):
         self.refresh()
 
     def _on_settings(self, _: object = None) -> None:
-        if not isalive(self):
+        if self.is_closed:
             return
         session = self.session
         current = self._runner.current
@@ -261,7 +274,7 @@ class Live(QObject):
             self.change(session)
 
     def _on_camera(self, _: object = None) -> None:
-        if isalive(self) and self._state.live.preview:
+        if self._state.live.preview and not self.is_closed:
             session = self.session
             if session is not None and self._has_preview(session):
                 self._still.start()
@@ -274,7 +287,7 @@ class Live(QObject):
     def _update(self) -> None:
         """Start to carry out the last change."""
         session = None if self._wanted is None else self._wanted()
-        if session is None or not session.is_current or session.source is None:
+        if session is None or not session.is_current or session.source is None or self.is_closed:
             return
         if self._is_up_to_date(session):
             if self._has_preview(session):

@@ -241,7 +241,7 @@ class SegmentDock(QScrollArea):
         self._state.device = self.device_combo.currentText()
 
     def _on_layer_inserted(self, event: Any) -> None:
-        if isalive(self):
+        if not self.live.is_closed:
             self.repeat_group.take_over_from(event.value)
 
     def _on_layer_removed(self, event: Any) -> None:

@@ -127,12 +127,13 @@ class LiveSession:
 
     def shown_in(self, region: Region) -> NDArray[np.uint32]:
         """Return the labels of a region as the user has seen them last."""
-        if self.result is None:
+        result, preview = self.result, self.preview  # the window may renew them meanwhile
+        if result is None:
             shown = np.zeros([piece.stop - piece.start for piece in region], dtype=np.uint32)
         else:
-            shown = self.result.labels[region].copy()
-        if self.preview is not None:
-            former, labels = self.preview
+            shown = result.labels[region].copy()
+        if preview is not None:
+            former, labels = preview
             here, there = [], []
             for piece, other in zip(region, former, strict=True):
                 start, stop = max(piece.start, other.start), min(piece.stop, other.stop)

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from napari_pea.widgets.sessions import LiveSession
 
 
+#: What helps if the memory does not suffice.
+MEMORY_ADVICE = (
+    "choose a smaller tile size in the preferences of napari-pea, the device cpu, or a smaller "
+    "image"
+)
+
+
 class Report(Protocol):
     """Takes note of the present step, of the pieces done and of the pieces in all."""
 
@@ -144,7 +151,7 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
     from napari_pea.models.catalogue import load_model
 
     started = perf_counter()
-    with _memory_reported():
+    with memory_reported():
         report("Reading the image …")
         image = request.part.read()
         check_cancel(cancel)
@@ -228,7 +235,7 @@ def segment_again(
     from napari_pea.core.tracking import tracked_ids  # numba takes its time
 
     began = perf_counter() if started is None else started
-    with _memory_reported():
+    with memory_reported():
         labels = segmenter.labels(settings, constraints, cancel=cancel)
         layer = None if former_labels is None else former_labels.layer
         replace = former_labels is not None and former_labels.has_its_data()
@@ -312,7 +319,7 @@ def segment_stack(
     n_planes = int(session.part.data.shape[axis])
     planes, tables, n_objects = [], [], 0
     kept = dict(session.part.plane)
-    with _memory_reported():
+    with memory_reported():
         for position in range(n_planes):
             check_cancel(cancel)
             report("Segmenting every plane …", position, n_planes)
@@ -343,17 +350,14 @@ def segment_stack(
 
 
 @contextmanager
-def _memory_reported() -> Iterator[None]:
-    """Turn a lack of memory into one sentence."""
+def memory_reported(advice: str = MEMORY_ADVICE) -> Iterator[None]:
+    """Turn a lack of memory into one sentence, with what helps."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise InputError(
-            "The memory does not suffice: choose a smaller tile size in the preferences of "
-            "napari-pea, the device cpu, or a smaller image."
-        ) from error
+        raise InputError(f"The memory does not suffice: {advice}.") from error
 
 
 def origin_of(

@@ -16,11 +16,34 @@ CACHED_BYTES = 4 * 2**20
 SHORTEST = 1e-12
 
 
+def correlate(first: torch.Tensor, second: torch.Tensor, offsets: Sequence[Offset]) -> torch.Tensor:
+    """Return the cosine between two batches of embeddings under offsets, differentiably.
+
+    The training counterpart of `embedding_affinities`: negative cosines are kept, because
+    the loss must see them (methods A4).
+
+    Parameters
+    ----------
+    first, second : tensor, shape (B, D, *spatial)
+        Embedding vectors of unit length; p is taken from `first`, p + o from `second`.
+    offsets : sequence of tuple of int
+        Steps in pixels.
+
+    Returns
+    -------
+    tensor, shape (B, N, *spatial)
+        0 where p + o lies outside the image.
+    """
+    # Without the types of PyTorch its `apply` is anything.
+    cosines: torch.Tensor = Correlation.apply(first, second, tuple(offsets))  # type: ignore[no-untyped-call]
+    return cosines
+
+
 class Correlation(torch.autograd.Function):
-    """See `napari_pea.core.affinity.correlate`.
+    """See `correlate`.
 
     PyTorch itself makes, for each offset, products and zero-filled gradients of the size of
-    the embedding; that takes eight times as long, more than a tenth of a training step.
+    the embedding; that takes several times as long, more than a tenth of a training step.
     """
 
     @staticmethod

@@ -1,0 +1,82 @@
+"""Making the next batch while the network is busy with the present one."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_pea.training.data import Batch, CropSampler, make_batch
+from napari_pea.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    import torch
+
+
+class BatchLoader:
+    """Makes the batches of a run in a thread of its own, one ahead.
+
+    Every draw is numbered, so a batch is the same whenever it is made.
+
+    Parameters
+    ----------
+    sampler : CropSampler
+        Draws the crops.
+    settings : TrainingSettings
+        The run.
+    device : torch.device
+        Where the batches go.
+    """
+
+    def __init__(
+        self, sampler: CropSampler, settings: TrainingSettings, device: torch.device
+    ) -> None:
+        self._sampler = sampler
+        self._settings = settings
+        self._device = device
+        self._thread: ThreadPoolExecutor | None = None
+        self._ahead: tuple[int, Future[Batch]] | None = None
+
+    def __enter__(self) -> BatchLoader:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="napari-pea batches")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+        self._thread = self._ahead = None
+
+    def batch(self, iteration: int) -> Batch:
+        """Return the batch of an iteration, and begin with the one after it.
+
+        Outside of a ``with`` block nothing is made ahead.
+        """
+        if self._ahead is not None and self._ahead[0] == iteration:
+            batch = self._ahead[1].result()
+        else:
+            batch = self._make(iteration)
+        following = iteration + 1
+        if self._thread is not None and following < self._settings.iterations:
+            self._ahead = following, self._thread.submit(self._make, following)
+        return batch
+
+    def wait(self) -> None:
+        """Return when nothing is being made."""
+        if self._ahead is not None:
+            self._ahead[1].exception()
+
+    def _make(self, iteration: int) -> Batch:
+        settings = self._settings
+        return make_batch(
+            list(self._sampler.crops(iteration)),
+            settings.objective,
+            self._device,
+            np.random.default_rng((settings.seed, iteration, settings.batch_size + 1)),
+        )

@@ -1,0 +1,304 @@
+"""Training in a real window: real runs of a small network, short ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.qt.threading import WorkerBase
+from qtpy.QtWidgets import QMessageBox
+
+from napari_pea.models.package import SUFFIX, load_network, read_metadata
+from napari_pea.training.checkpoint import Checkpoint
+from napari_pea.training.runs import kept_runs
+from napari_pea.widgets import training_job
+from napari_pea.widgets.training_state import TrainingPhase, training_state_of
+
+OpenTraining = Callable[..., Any]
+SHORT = {
+    "iterations": 12,
+    "batch_size": 1,
+    "crop": 32,
+    "validate_every": 6,
+    "checkpoint_every": 2,
+    "ranges": (1, 3),
+    "distant_pairs": 100,
+}
+ENDLESS = SHORT | {"iterations": 100_000, "validate_every": 100_000}
+PATIENCE = 60_000
+
+
+class RunHand:
+    """Does what a user does with a run."""
+
+    def __init__(self, hand: Any, qtbot: Any, changes: dict[str, Any]) -> None:
+        self.hand, self.viewer, self._qtbot = hand, hand.viewer, qtbot
+        self.state = training_state_of(hand.viewer)
+        self.state.changes = changes
+        self.find = hand.find
+
+    def train(self, **changes: Any) -> None:
+        self.state.changes = dict(self.state.changes) | changes
+        self.hand.click("train_button")
+
+    def click(self, name: str) -> None:
+        self.hand.click(name)
+
+    def until(self, condition: Callable[[], Any]) -> None:
+        self._qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE)
+
+    def until_steps(self, more: int = 3) -> None:
+        wanted = self.steps + more
+        self.until(lambda: self.steps >= wanted)
+
+    def until_over(self) -> None:
+        self.until(lambda: not self.state.phase.is_busy and not WorkerBase._worker_set)
+
+    @property
+    def steps(self) -> int:
+        """The last iteration that the window has heard of."""
+        losses = self.hand.dock.run_group.curves.losses
+        return int(losses[-1][0]) if losses else 0
+
+    @property
+    def message(self) -> str:
+        return self.find("training_message_label").text()
+
+
+@pytest.fixture
+def models(
+    models: Path, tiny_model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A folder of models for each test, with the tiny model in it."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / tiny_model_path.name).write_bytes(tiny_model_path.read_bytes())
+    monkeypatch.setenv("NAPARI_PEA_MODELS", str(folder))
+    monkeypatch.setattr(training_job, "PREVIEW_SECONDS", 0.2)
+    monkeypatch.setattr(training_job, "TELL_SECONDS", 0.05)
+    monkeypatch.setattr("napari_pea.training.history.History.save_picture", lambda *_: None)
+    return folder
+
+
+@pytest.fixture
+def open_run(
+    open_training: OpenTraining,
+    qtbot: Any,
+    models: Path,
+    squares: np.ndarray,
+    painted: np.ndarray,
+) -> Iterator[Callable[..., RunHand]]:
+    """Opens a window with an image, some paint and the dock."""
+
+    def open_(changes: dict[str, Any] = ENDLESS, *, empty: bool = False) -> RunHand:
+        hand = open_training()
+        if not empty:
+            hand.viewer.add_image(squares, name="cells")
+            hand.viewer.add_labels(painted, name="paint")
+        return RunHand(hand, qtbot, changes)
+
+    return open_
+
+
+def test_train_watch_save_and_use(open_run: Callable[..., RunHand], models: Path) -> None:
+    run = open_run(SHORT)
+    _, segment = run.viewer.window.add_plugin_dock_widget("napari-pea", "Segment")
+    paint = run.viewer.layers["paint"]
+    run.viewer.layers.selection.active = paint
+    assert not run.find("save_model_button").isEnabled()
+    run.train()
+    run.until(lambda: run.state.phase is TrainingPhase.RUNNING)
+    assert not run.find("train_button").isEnabled()
+    run.until_over()
+
+    assert run.state.phase is TrainingPhase.DONE
+    assert run.steps == 12
+    curves = run.find("training_curves")
+    assert [at for at, _ in curves.scores["aji"]] == [6, 12]
+    assert [at for at, _ in curves.scores["ap50"]] == [6, 12]
+    assert not curves.grab().toImage().isNull()
+    assert "12 of 12" in run.find("pace_label").text()
+    assert "was kept (AJI" in run.message
+    preview = run.viewer.layers["cells training"]
+    assert preview.data.shape == (96, 128)
+    assert run.viewer.layers.index(preview) < run.viewer.layers.index(paint)
+    assert run.viewer.layers.selection.active is paint, "the brush stays in the hand"
+
+    run.find("model_name_edit").setText("tiny")
+    run.click("save_model_button")
+    run.until(lambda: "There is a model 'tiny' already" in run.message)
+    run.find("model_name_edit").setText("squares")
+    run.find("model_description_edit").setText("Bright squares.")
+    run.click("save_model_button")
+    run.until(lambda: "Saved: the model 'squares'" in run.message)
+    path = models / f"squares{SUFFIX}"
+    load_network(path)
+    metadata = read_metadata(path)
+    assert (metadata.name, metadata.parent, metadata.description) == (
+        "squares",
+        "tiny",
+        "Bright squares.",
+    )
+    assert "painted on 'cells'" in metadata.data[-1].name
+    assert metadata.training["iterations"] == 12
+    assert {"aji", "ap50"} <= set(metadata.scores["validation"])
+    assert segment.model_combo.findText("squares") >= 0
+    assert not run.find("save_model_button").isEnabled()
+    assert not run.find("offer_label").isVisibleTo(run.hand.dock)
+
+    run.hand.choose("start_model_combo", "squares")
+    run.train(iterations=2, validate_every=2)
+    run.until_over()
+    assert run.state.phase is TrainingPhase.DONE
+    (again,) = kept_runs(models / "runs")
+    assert again.model_path is not None
+    assert read_metadata(again.model_path).parent == "squares"
+
+
+def test_pause_go_on_and_stop(open_run: Callable[..., RunHand]) -> None:
+    run = open_run()
+    run.train()
+    run.until_steps()
+    run.click("pause_button")
+    assert run.state.phase is TrainingPhase.PAUSED
+    run.until(lambda: "Paused" in run.find("pace_label").text())
+    paused_at = run.steps
+    assert run.find("pause_button").text() == "Go on"
+    run.click("pause_button")
+    run.until(lambda: run.steps > paused_at)
+    run.click("stop_button")
+    assert run.state.phase is TrainingPhase.STOPPING
+    run.until_over()
+    assert run.state.phase is TrainingPhase.DONE
+    assert "was kept" in run.message
+    assert run.find("save_model_button").isEnabled()
+
+
+def test_layers_removed_while_it_runs(open_run: Callable[..., RunHand]) -> None:
+    run = open_run()
+    run.train()
+    run.until(lambda: "cells training" in run.viewer.layers)
+    run.viewer.layers.remove("cells training")
+    assert not run.find("training_preview_check").isChecked()
+    run.until_steps()
+    assert "cells training" not in run.viewer.layers, "nobody wants it"
+    run.find("training_preview_check").setChecked(True)
+    run.until(lambda: "cells training" in run.viewer.layers)
+    run.viewer.layers.remove("paint")
+    run.viewer.layers.remove("cells")
+    assert "'cells' was removed: training goes on" in run.message
+    run.until_steps()
+    run.click("stop_button")
+    run.until_over()
+    assert run.state.phase is TrainingPhase.DONE
+
+
+def test_closing_asks_and_the_run_can_be_resumed(
+    open_run: Callable[..., RunHand], models: Path, qtbot: Any, painted: np.ndarray
+) -> None:
+    run = open_run()
+    run.train()
+    run.until_steps(4)
+    # napari asks with these words before it closes.
+    assert any("Training" in line for line in run.viewer.window._task_status_manager.get_status())
+    run.viewer.close()
+    qtbot.waitUntil(lambda: not WorkerBase._worker_set, timeout=PATIENCE)
+    (kept,) = kept_runs(models / "runs")
+    reached = Checkpoint.load(kept.folder).iteration
+    assert reached >= 4
+
+    run = open_run(empty=True)
+    run.until(lambda: run.find("offer_label").isVisibleTo(run.hand.dock))
+    assert "was not finished" in run.find("offer_label").text()
+    run.click("resume_button")
+    run.until(lambda: run.steps > reached)
+    assert min(at for at, _ in run.hand.dock.run_group.curves.losses) > 0
+    np.testing.assert_array_equal(run.viewer.layers["cells annotation"].data, painted)
+    run.until(lambda: "cells training" in run.viewer.layers)
+    assert not run.find("offer_label").isVisibleTo(run.hand.dock)
+    run.click("stop_button")
+    run.until_over()
+    assert run.state.phase is TrainingPhase.DONE
+
+
+def test_closing_the_dock_leaves_the_run(
+    open_run: Callable[..., RunHand], models: Path, qtbot: Any
+) -> None:
+    run = open_run()
+    run.train()
+    run.until_steps()
+    run.viewer.window.remove_dock_widget(run.hand.frame)
+    run.until(lambda: not WorkerBase._worker_set)
+    assert len(kept_runs(models / "runs")) == 1
+    again = type(run.hand)(run.viewer, qtbot)
+    assert again.find("offer_label").isVisibleTo(again.dock)
+    assert again.find("train_button").isEnabled()
+
+
+def test_a_model_that_was_not_saved_is_offered_and_a_run_can_be_discarded(
+    open_run: Callable[..., RunHand], models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = open_run(SHORT | {"iterations": 2, "validate_every": 2})
+    run.train()
+    run.until_over()
+    run.viewer.close()
+    run = open_run(empty=True)
+    run.until(lambda: run.find("offer_label").isVisibleTo(run.hand.dock))
+    assert "not saved" in run.find("offer_label").text()
+    run.click("resume_button")
+    assert run.state.phase is TrainingPhase.DONE
+    run.click("save_model_button")
+    run.until(lambda: (models / f"my-tiny{SUFFIX}").exists() and "Saved" in run.message)
+    assert kept_runs(models / "runs") == []
+
+    run.viewer.close()
+    run = open_run(ENDLESS)
+    run.train()
+    run.until_steps()
+    run.hand.dock.run_group._runner.cancel()
+    run.until_over()
+    assert "can be resumed" in run.message
+    run.until(lambda: run.find("offer_label").isVisibleTo(run.hand.dock))
+    answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
+    run.click("discard_button")
+    assert len(kept_runs(models / "runs")) == 1
+    run.click("discard_button")
+    assert kept_runs(models / "runs") == []
+    assert not run.find("offer_label").isVisibleTo(run.hand.dock)
+
+
+def test_a_full_disk_is_told_and_loses_nothing(
+    open_run: Callable[..., RunHand], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = open_run()
+    run.train()
+    run.until_steps(4)
+    with monkeypatch.context() as patched:
+
+        def full(*_: object) -> None:
+            raise OSError(28, os.strerror(28))
+
+        patched.setattr(Checkpoint, "save", full)
+        run.until_over()
+    assert "could not be saved" in run.message
+    assert "No space left on device" in run.message
+    assert run.state.phase is TrainingPhase.IDLE
+    run.until(lambda: run.find("offer_label").isVisibleTo(run.hand.dock))
+    reached = run.steps
+    run.click("resume_button")
+    run.until(lambda: run.steps > reached)
+    run.click("stop_button")
+    run.until_over()
+    assert run.state.phase is TrainingPhase.DONE
+
+
+def test_what_cannot_be_trained_on_is_said(open_run: Callable[..., RunHand]) -> None:
+    run = open_run(empty=True)
+    run.click("train_button")
+    assert run.message
+    assert run.state.phase is TrainingPhase.IDLE
