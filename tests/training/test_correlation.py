@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pytest
 import torch
 
 from napari_pea.core.neighborhood import Neighborhood
 from napari_pea.training import correlation
 from napari_pea.training.correlation import UnitVectors, correlate
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_images_of_a_batch_do_not_mix() -> None:
