@@ -334,3 +334,26 @@ def test_mixed_precision_trains(make_tiny_network, items, monkeypatch) -> None:
     rows = trainer.run().rows
     assert np.isfinite(list(rows[-1].values())).all()
     assert {value.dtype for value in trainer.averaged_network.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(("is_trained", "expected"), [(True, [0, 3, 6]), (False, [3, 6])])
+def test_what_is_gone_on_from_is_the_first_to_be_measured(
+    make_trainer, is_trained: bool, expected: list[int]
+) -> None:
+    kept = []
+    trainer = make_trainer(
+        replace(SETTINGS, iterations=6),
+        is_trained=is_trained,
+        # As if every iteration made it worse.
+        scorer=lambda network, cancel: {"aji": 1.0 - len(kept) / 10 if not kept else 0.1},
+        keep=lambda network, scores, iteration: kept.append(iteration),
+    )
+    start = {name: value.clone() for name, value in trainer.averaged_network.state_dict().items()}
+    history = trainer.run()
+    assert history.column("aji")[0] == expected
+    assert kept == expected[:1]
+    assert trainer.best_iteration == expected[0]
+    assert any(
+        not torch.equal(value, start[name])
+        for name, value in trainer.averaged_network.state_dict().items()
+    )

@@ -175,6 +175,7 @@ def train_model(
         scorer=_scorer(scored, held_objects, scaled_settings(metadata.recommended, metadata.scale)),
         keep=keep_best,
         replay=replayed,
+        is_trained=start is not None,
         hooks=hooks if preview is None else replace(hooks, on_preview=on_preview),
         device=where,
         precision=precision,

@@ -30,7 +30,7 @@ from napari_pea.training.data import (
     make_batch,
 )
 from napari_pea.training.freezing import freeze
-from napari_pea.training.history import History
+from napari_pea.training.history import History, Row
 from napari_pea.training.loading import BatchLoader
 from napari_pea.training.optimization import make_optimizer, make_schedule, moving_average
 from napari_pea.training.settings import TrainingSettings
@@ -76,6 +76,9 @@ class Trainer:
         Given the averaged network each time it is the best so far.
     replay : sequence of AnnotatedImage, optional
         Images that show what the network knows already.
+    is_trained : bool
+        Whether the network has learned something before. Then it is measured first, so that
+        the best version is never worse than what the run started from.
     hooks : TrainingHooks, optional
         What is called while the run goes on.
     device : torch.device, optional
@@ -105,6 +108,7 @@ class Trainer:
         scorer: Scorer | None = None,
         keep: Keeper | None = None,
         replay: Sequence[AnnotatedImage] = (),
+        is_trained: bool = False,
         hooks: TrainingHooks | None = None,
         device: torch.device | None = None,
         precision: Precision = "auto",
@@ -135,6 +139,7 @@ class Trainer:
         self._schedule = make_schedule(self._optimizer, settings)
         self._scorer = scorer
         self._keep = keep
+        self._is_trained = is_trained
         self._reporter = Reporter(hooks or TrainingHooks())
         self._pending: list[dict[str, float]] = []
         self._validation_crops = [
@@ -220,6 +225,9 @@ class Trainer:
         """Do the iterations that are left."""
         if self._pending and self._is_logged():
             self._log(cancel)
+        if self._is_trained and self._scorer is not None and self.iteration == 0:
+            self._report("validating")
+            self._add({"iteration": float(self.iteration), **self._validate(cancel)})
         while self.iteration < self.settings.iterations:
             check_cancel(cancel)
             if control is not None:
@@ -321,6 +329,10 @@ class Trainer:
             row |= self._validate(cancel)
         # Not before the validation: should it be cancelled, the row is made again.
         self._pending.clear()
+        self._add(row)
+
+    def _add(self, row: Row) -> None:
+        """Add a row to the history."""
         self.history.add(row)
         self._reporter.row(row)
 

@@ -263,6 +263,8 @@ class TrainingRunGroup(QWidget):
             f"{text} {scores[name]:.2f}" for name, text in SCORE_TEXTS.items() if name in scores
         )
         kept = f"The version of iteration {best:,} was kept" if best else "The model was kept"
+        if best == 0:
+            kept = "No version found what is held out better than the model you started from"
         said = f"{kept}{f' ({told})' if told else ''}: give it a name and save it."
         self._state.message = said
         return said
@@ -349,7 +351,8 @@ def pace_text(status: TrainingStatus) -> str:
     if status.seconds_left is not None and status.phase == "training":
         parts.append(f"{time_text(status.seconds_left)} left")
     if status.best_iteration is not None:
-        parts.append(f"best at {status.best_iteration:,}")
+        best = status.best_iteration
+        parts.append(f"best at {best:,}" if best else "best is the start")
     return " · ".join([*parts, said] if said else parts)
 
 
