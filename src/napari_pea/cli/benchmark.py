@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -191,7 +193,11 @@ def live(
             cancel=cancel,
         )
     if actions:
-        with cancel_on_interrupt() as cancel, progress_bar("Acting") as progress:
+        with (
+            cancel_on_interrupt() as cancel,
+            progress_bar("Acting") as progress,
+            redirect_stdout(sys.stderr),  # napari tells its warnings there
+        ):
             figures["session"] = measure_session(
                 model, actions=actions, progress=progress, cancel=cancel
             )

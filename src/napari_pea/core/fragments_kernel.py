@@ -77,16 +77,21 @@ def merged_into(
     parent = np.arange(n_ids)
 
     # The pixels of each piece as a chain, so that merging two is joining their ends.
-    following = np.empty(labels.size, np.int64)  # of pieces only
+    is_piece = (sizes > 0) & (sizes <= largest) & ~kept
+    members = np.empty(sizes[is_piece].sum(), np.int64)
+    following = np.empty(members.size, np.int64)
     first = np.full(n_ids, -1, np.int64)
     last = np.full(n_ids, -1, np.int64)
+    n_members = 0
     for pixel in range(labels.size - 1, -1, -1):
         label = flat[pixel]
-        if label > 0 and sizes[label] <= largest and not kept[label]:
-            following[pixel] = first[label]
+        if is_piece[label]:
+            members[n_members] = pixel
+            following[n_members] = first[label]
             if first[label] < 0:
-                last[label] = pixel
-            first[label] = pixel
+                last[label] = n_members
+            first[label] = n_members
+            n_members += 1
 
     # The pieces of each size as a chain of entries; what grows gets an entry more.
     n_pieces = np.count_nonzero(first >= 0)
@@ -124,8 +129,9 @@ def merged_into(
                 continue  # merged or grown since
             n_neighbors = 0
             own = np.uint64(piece)
-            pixel = first[piece]
-            while pixel >= 0:
+            member = first[piece]
+            while member >= 0:
+                pixel = members[member]
                 z, rest = divmod(pixel, height * width)
                 y, x = divmod(rest, width)
                 for s in range(len(steps)):
@@ -145,7 +151,7 @@ def merged_into(
                         n_neighbors += 1
                     touching[other] |= direct[s]
                     total[other] += cosine(vectors, dimension, np.uint64(pixel), there)
-                pixel = following[pixel]
+                member = following[member]
             target, highest = -1, -1.0
             for n in range(n_neighbors):
                 other = neighbors[n]

@@ -23,7 +23,7 @@ from napari_pea.core.mutex.solver import (
     sorted_pending,
     visit_pending,
 )
-from napari_pea.core.mutex.whole import number_objects
+from napari_pea.core.mutex.whole import by_component, number_objects
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Rest(NamedTuple):
     state : State
         More about them.
     keys, ids : array of uint32
-        The attractive pairs that are not decided, in order.
+        The attractive pairs that are not decided, in order but for components.
     """
 
     labels: NDArray[np.uint32]
@@ -169,4 +169,6 @@ def _what_is_left(
     opened = np.full(problem.labels.size, -np.inf, dtype=np.float32)
     opened[problem.labels[problem.said.spoken]] = np.inf
     visit_pending(problem, state, keys, ids, cancel, opened)
-    return Rest(problem.labels, state, *sorted_pending(problem, state.pending))
+    keys, ids = sorted_pending(problem, state.pending)
+    order = by_component(problem.pairs, problem.labels, ids)
+    return Rest(problem.labels, state, keys[order], ids[order])

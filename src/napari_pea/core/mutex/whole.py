@@ -64,6 +64,57 @@ def gather_pending(
 
 
 @compiled
+def by_component(
+    pairs: Pairs, labels: NDArray[np.uint32], ids: NDArray[np.uint32]
+) -> NDArray[np.int64]:
+    """Return an order of pairs in which those that can have to do with each other lie together.
+
+    Clusters that no chain of pairs connects never meet, so their pairs may be visited in any
+    order, and one after the other they stay in the processor's cache.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        The pairs of the image.
+    labels : array of uint32, shape (pixels,)
+        The clusters.
+    ids : array of uint32
+        Pairs that are not decided, in order.
+
+    Returns
+    -------
+    array of int64
+        Positions in `ids`: component by component from the top of the image, each in order.
+    """
+    shape = pairs.shape
+    n_pixels = shape[0] * shape[1] * shape[2]
+    steps = np.empty(pairs.attractive.shape[0], np.int64)
+    for offset in range(steps.size):
+        oz, oy, ox = pairs.attractive[offset]
+        steps[offset] = (oz * shape[1] + oy) * shape[2] + ox
+    parent = np.arange(n_pixels).astype(np.uint32)
+    ends = np.empty((2, ids.size), np.uint32)
+    for i in range(ids.size):
+        pixel = np.int64(ids[i]) % n_pixels
+        ends[0, i] = labels[pixel]
+        ends[1, i] = labels[pixel + steps[np.int64(ids[i]) // n_pixels]]
+        for end in range(2):
+            root = ends[end, i]
+            while parent[root] != root:
+                parent[root] = parent[parent[root]]
+                root = parent[root]
+            ends[end, i] = root
+        low, high = min(ends[0, i], ends[1, i]), max(ends[0, i], ends[1, i])
+        parent[high] = low
+    for i in range(ids.size):
+        root = ends[0, i]
+        while parent[root] != root:
+            root = parent[root]
+        ends[0, i] = root
+    return np.argsort(ends[0], kind="mergesort")
+
+
+@compiled
 def link_members(labels: NDArray[np.uint32], following: NDArray[np.uint32]) -> None:
     """Write the rings of members of all clusters."""
     for pixel in range(labels.size):
