@@ -50,6 +50,7 @@ def test_a_channel_can_be_taken(run, tmp_path, tiny_model_path):
         (["--index", "x"], "--index takes whole numbers"),
         (["--index", "0"], "choose one channel or time point"),
         (["--pixel-size", "1,zero"], "--pixel-size takes numbers above 0"),
+        (["--pixel-size", "1"], "--pixel-size takes 2 numbers"),
         (["--block", "64"], "needs 2 sides of a block"),
         (["--scheduler", "tcp://127.0.0.1:1"], "does not answer"),
     ],
@@ -58,3 +59,9 @@ def test_bad_input_is_named(fails, slide, tmp_path, tiny_model_path, options, me
     monkeypatch.setattr("napari_pea.volumes.workers.PATIENCE", "1s")
     words = ["volume", slide, "-o", tmp_path / "out.zarr", "-m", tiny_model_path, *options]
     assert message in fails(*words)
+
+
+def test_the_image_is_never_replaced_by_its_labels(fails, slide, tiny_model_path):
+    said = fails("volume", slide, "-o", slide, "-m", tiny_model_path, "--overwrite")
+    assert "is the image itself" in said
+    assert open_image(slide)[...].max() > 0

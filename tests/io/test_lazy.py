@@ -49,6 +49,13 @@ def test_regions_are_those_of_the_image(tmp_path, name):
     assert np.array_equal(again[1], VOLUME[1])
 
 
+def test_a_colon_may_stand_in_the_name_of_a_file(tmp_path):
+    path = tmp_path / "12:30.h5"
+    write_hdf5(path)
+    assert np.array_equal(open_image(path)[1], VOLUME[1])
+    assert np.array_equal(open_image(f"{path}:volumes/raw")[1], VOLUME[1])
+
+
 def test_axes_and_pixel_size_are_those_of_the_file(tmp_path):
     for suffix in (".zarr", ".tif"):
         path = tmp_path / f"labels{suffix}"

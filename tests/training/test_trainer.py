@@ -336,6 +336,16 @@ def test_mixed_precision_trains(make_tiny_network, items, monkeypatch) -> None:
     assert {value.dtype for value in trainer.averaged_network.parameters()} == {torch.float32}
 
 
+def test_what_was_trained_is_kept_rather_than_a_start_that_is_as_bad(make_trainer) -> None:
+    trainer = make_trainer(
+        replace(SETTINGS, iterations=6),
+        is_trained=True,
+        scorer=lambda network, cancel: {"aji": 0.0},
+    )
+    assert trainer.run().column("aji")[0] == [0, 3, 6]
+    assert trainer.best_iteration == 3
+
+
 @pytest.mark.parametrize(("is_trained", "expected"), [(True, [0, 3, 6]), (False, [3, 6])])
 def test_what_is_gone_on_from_is_the_first_to_be_measured(
     make_trainer, is_trained: bool, expected: list[int]

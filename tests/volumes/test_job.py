@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.files import locked
 from napari_pea.core.metrics import evaluate
 from napari_pea.core.partition import partition_embedding
+from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken
 from napari_pea.core.refine import refine
 from napari_pea.core.settings import SegmentationSettings
@@ -45,6 +47,29 @@ def test_blocks_give_what_the_whole_array_gives(tmp_path, truth_source, tissue, 
     assert result.n_objects == labels.max() == len(np.unique(labels[labels > 0]))
     assert result.n_blocks > 8
     assert [path.name for path in tmp_path.iterdir()] == ["out.zarr"]
+
+
+class Halves:
+    """Two halves whose vectors differ by 45 degrees: most pixel pairs would join them."""
+
+    shape = (24, 24)
+    identity: ClassVar[dict[str, str]] = {}
+
+    def __call__(self, region, *, cancel=None):
+        angle = np.where(np.arange(24) < 12, 0, np.pi / 4)[region[1]]
+        rows = region[0].stop - region[0].start
+        vectors = np.stack([np.cos(angle), np.sin(angle)])[:, None].repeat(rows, axis=1)
+        return Embedding(vectors.astype(np.float32), None)
+
+
+@pytest.mark.parametrize("block", [(24, 24), (12, 24)])
+def test_what_is_held_apart_in_blocks_stays_apart(tmp_path, block):
+    settings = SETTINGS.updated(bias=-0.6, merge_fragments=False)
+    assert in_memory(Halves(), settings).max() == 2
+    result = segment_volume(
+        Halves(), tmp_path / "out.zarr", settings, VolumeOptions(block, (12, 12))
+    )
+    assert (labels_in(result.path) == in_memory(Halves(), settings)).all()
 
 
 def test_borders_lie_on_faces_no_more_often_than_elsewhere(tmp_path, truth_source, tissue):

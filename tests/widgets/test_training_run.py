@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QMessageBox
 from napari_pea.models.package import SUFFIX, load_network, read_metadata
 from napari_pea.training.checkpoint import Checkpoint
 from napari_pea.training.runs import kept_runs
-from napari_pea.widgets import training_job
+from napari_pea.widgets import training_job, training_offer
 from napari_pea.widgets.training_state import TrainingPhase, training_state_of
 
 OpenTraining = Callable[..., Any]
@@ -118,8 +118,8 @@ def test_train_watch_save_and_use(open_run: Callable[..., RunHand], models: Path
     assert run.state.phase is TrainingPhase.DONE
     assert run.steps == 12
     curves = run.find("training_curves")
-    assert [at for at, _ in curves.scores["aji"]] == [6, 12]
-    assert [at for at, _ in curves.scores["ap50"]] == [6, 12]
+    assert [at for at, _ in curves.scores["aji"]] == [0, 6, 12]
+    assert [at for at, _ in curves.scores["ap50"]] == [0, 6, 12]
     assert not curves.grab().toImage().isNull()
     assert "12 of 12" in run.find("pace_label").text()
     assert "was kept (AJI" in run.message
@@ -220,6 +220,9 @@ def test_closing_asks_and_the_run_can_be_resumed(
     np.testing.assert_array_equal(run.viewer.layers["cells annotation"].data, painted)
     run.until(lambda: "cells training" in run.viewer.layers)
     assert not run.find("offer_label").isVisibleTo(run.hand.dock)
+    # The next run can learn from what was painted for this one.
+    assert run.find("train_image_combo").currentText() == "cells"
+    assert run.find("train_labels_combo").currentText() == "cells annotation"
     run.click("stop_button")
     run.until_over()
     assert run.state.phase is TrainingPhase.DONE
@@ -302,3 +305,33 @@ def test_what_cannot_be_trained_on_is_said(open_run: Callable[..., RunHand]) -> 
     run.click("train_button")
     assert run.message
     assert run.state.phase is TrainingPhase.IDLE
+
+
+def test_layers_removed_before_it_runs_stay_removed(open_run: Callable[..., RunHand]) -> None:
+    run = open_run(SHORT)
+    run.train()
+    run.viewer.layers.clear()
+    run.until_over()
+    assert run.state.phase is TrainingPhase.DONE
+    assert not run.viewer.layers
+
+
+def test_runs_of_other_windows_are_looked_at_now_and_then(
+    open_run: Callable[..., RunHand], models: Path, monkeypatch: pytest.MonkeyPatch, qtbot: Any
+) -> None:
+    class Held:
+        is_held = True
+
+    looks: list[Path] = []
+
+    def all_runs(root: Path) -> list[Held]:
+        looks.append(root)
+        return [Held(), Held()]
+
+    monkeypatch.setattr(training_offer, "HELD_MS", 20)
+    monkeypatch.setattr(training_offer, "all_runs", all_runs)
+    run = open_run(empty=True)
+    before = len(looks)
+    qtbot.wait(300)
+    assert before < len(looks) <= before + 40
+    assert not run.find("offer_label").isVisibleTo(run.hand.dock)

@@ -74,6 +74,32 @@ def test_painting_makes_layers_of_its_own(open_training: OpenTraining, squares: 
     np.testing.assert_allclose(strokes.translate, (5, 0))
 
 
+def test_painting_on_a_stack_and_on_a_channel(
+    open_training: OpenTraining, squares: np.ndarray
+) -> None:
+    hand = open_training()
+    hand.viewer.add_image(np.stack([squares] * 3), name="stack", scale=(4, 2, 2))
+    hand.click("paint_object_button")
+    everywhere = hand.viewer.layers["stack annotation"]
+    assert everywhere.data.shape == (3, 96, 128)
+    np.testing.assert_allclose(everywhere.scale, (4, 2, 2))
+    everywhere.data_setitem((np.array([1] * 9), *np.mgrid[6:9, 6:9].reshape(2, 9)), 1)
+    (item,) = read(hand)
+    assert item.name == "stack, plane 1"
+
+    # Its planes are channels, so what is painted counts for all of them.
+    hand.choose("train_channel_combo", "1")
+    assert "click Paint" in hand.outlook
+    hand.click("paint_object_button")
+    flat = hand.viewer.layers[-1]
+    assert flat.data.shape == (96, 128)
+    flat.data_setitem(tuple(np.mgrid[6:9, 6:9].reshape(2, 9)), 1)
+    (item,) = read(hand)
+    assert (item.name, item.channel, item.channel_axis) == ("stack", 1, 0)
+    hand.choose("train_channel_combo", "shown plane")
+    assert hand.find("train_labels_combo").currentText() == "stack annotation"
+
+
 def test_several_pairs(
     open_training: OpenTraining, squares: np.ndarray, painted: np.ndarray
 ) -> None:

@@ -97,9 +97,17 @@ def volume(
 
     started = time.perf_counter()
     opened = open_image(image)
+    if output.resolve() in (opened.path.resolve(), *opened.path.resolve().parents):
+        raise InputError(f"{output} is the image itself: choose another name for the labels.")
     loaded = load_model(model, device)
     source = ModelSource(loaded, Taken(opened, taken), image)
-    size = _sizes(pixel_size) or opened.pixel_size
+    given_size = _sizes(pixel_size)
+    if given_size is not None and len(given_size) != loaded.ndim:
+        raise InputError(
+            f"--pixel-size takes {loaded.ndim} numbers, one for each axis of the labels, not "
+            f"{pixel_size!r}."
+        )
+    size = given_size or opened.pixel_size
     options = VolumeOptions(
         whole_numbers(block, "--block"), whole_numbers(halo, "--halo"), workers, scheduler
     )

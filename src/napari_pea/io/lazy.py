@@ -95,8 +95,10 @@ def open_image(name: str | Path) -> LazyImage:
     InputError
         If there is none, or it cannot be opened.
     """
-    text, _, key = str(name).partition(":") if ":" in str(name)[2:] else (str(name), "", "")
-    path = Path(text)
+    path, key = Path(name), ""
+    if not path.exists() and ":" in str(name)[2:]:  # before that it belongs to a drive
+        text, _, key = str(name).rpartition(":")
+        path = Path(text)
     suffix = path.suffix.lower()
     if not path.exists():
         raise InputError(f"There is no file {path}.")

@@ -247,9 +247,12 @@ class KeptRun:
 
     @property
     def is_held(self) -> bool:
-        """Whether the run is under way."""
-        with locked(self.folder / LOCK_NAME) as mine:
-            return not mine
+        """Whether the run is under way, or cannot be gone on with because its folder is closed."""
+        try:
+            with locked(self.folder / LOCK_NAME) as mine:
+                return not mine
+        except OSError:
+            return True
 
     def _tell(self, name: str, told: Mapping[str, Any]) -> None:
         with atomic_write(self.folder / name) as temporary:

@@ -348,7 +348,9 @@ class Trainer:
         if self._scorer is not None:
             measured |= self._scorer(network, cancel)
             score = measured[DECISIVE_SCORE]
-        if score > self.best_score:
+        # What was trained is kept rather than a start that is no better.
+        beats_start = self.best_iteration == 0 and score == self.best_score
+        if score > self.best_score or beats_start:
             self.best_score = score
             self.best_iteration = self.iteration
             if self._keep is not None:

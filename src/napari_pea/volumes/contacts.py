@@ -68,6 +68,14 @@ class Contacts:
             np.concatenate([part.evidence for part in parts]),
         )
 
+    def held_apart(self) -> Contacts:
+        """Return the same with no evidence above 0.
+
+        What the partition of a block has held apart is not joined by the pairs that it knew
+        of, only by others across the faces.
+        """
+        return Contacts(self.objects, np.minimum(self.evidence, 0))
+
 
 @dataclass(frozen=True, eq=False)
 class Crossing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -133,7 +133,7 @@ def segment_volume(
     progress : callable
         Told the steps done and in all: two for each block, and its coarser levels.
     cancel : CancelToken, optional
-        Checked between blocks and within; a job that was stopped can be resumed.
+        Checked between blocks; a job that was stopped can be resumed.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def segment_volume(
         lock = output.with_name(f".{output.stem}.lock")
         if not stack.enter_context(locked(lock)):
             raise InputError(f"Another program is writing {output}: wait for it to end.")
-        stack.callback(lock.unlink, missing_ok=True)
+        stack.callback(_remove, lock)
         folder = JobFolder(work, grid)
         plan = {
             "source": source.identity,
@@ -265,7 +265,7 @@ def _contacts(
     """Return what is said about the objects of a block."""
     labels = folder.unique_pieces(frame_of(block, grid, settings), firsts)
     across = contacts_across(block, grid, settings, labels, folder.crossing(block))
-    within = folder.within(block)
+    within = folder.within(block).held_apart()
     return Contacts.of_all(
         [across, Contacts(within.objects + firsts[block.number], within.evidence)]
     )
@@ -283,6 +283,12 @@ def _write(
 
 def _coarsen(pyramid: LabelPyramid, level: int, block: Block) -> None:
     pyramid.coarsen(level, block.core)
+
+
+def _remove(lock: Path) -> None:
+    """Remove the file of a lock that is still held, where the system allows it."""
+    with suppress(OSError):
+        lock.unlink()
 
 
 def _counted(progress: Progress, total: int) -> Callable[[], None]:

@@ -74,6 +74,7 @@ class FolderEdit(QWidget):
         self._edit.setObjectName(name)
         self._edit.setToolTip(tooltip)
         self._title = tooltip.rstrip(".")
+        self._edit.setPlaceholderText(self._title)
         button = QToolButton(self)
         button.setText("…")
         button.setToolTip(tooltip)

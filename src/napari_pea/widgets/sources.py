@@ -177,7 +177,7 @@ class ImagePart:
         plane = tuple((which, position if which == axis else at) for which, at in self.plane)
         return replace(self, plane=plane)
 
-    def placement(self, layer: Image, start: Sequence[int] = (0, 0)) -> dict[str, Any]:
+    def placement(self, layer: Image, start: Sequence[int] | None = None) -> dict[str, Any]:
         """Return what puts a result where the part lies.
 
         The axis of the channels is dropped, and the result of one plane is shifted to it.
@@ -186,7 +186,7 @@ class ImagePart:
         ----------
         layer : napari.layers.Image
             The layer that the part was taken from.
-        start : sequence of int
+        start : sequence of int, optional
             Where in the plane a result begins that shows a piece of it only, in pixels.
 
         Returns
@@ -200,8 +200,9 @@ class ImagePart:
         shift = np.zeros(self.ndim)
         for axis, position in self.plane:
             shift[axis] = position
-        for axis, position in zip(self.plane_axes, start, strict=True):
-            shift[axis] = position
+        if start is not None:
+            for axis, position in zip(self.plane_axes, start, strict=True):
+                shift[axis] = position
         to_physical = Affine(scale=layer.scale, rotate=layer.rotate, shear=layer.shear)
         translate = layer.translate + to_physical.linear_matrix @ shift
         kept = list(self.kept_axes)

@@ -8,12 +8,13 @@ from weakref import ref
 
 import numpy as np
 
-from napari_pea.widgets.sources import ImagePart, channel_choices, level_zero
+from napari_pea.widgets.sources import ChannelChoice, ImagePart, level_zero
 from napari_pea.widgets.training_state import LayerPair, TrainingState
 
 if TYPE_CHECKING:
     from napari.components import LayerList
     from napari.layers import Image, Labels, Layer, Shapes
+    from napari.utils.colormaps import CyclicLabelColormap
 
 #: What the metadata call a layer of background strokes, and one of held-out objects.
 STROKES, HELD_OUT = "background strokes", "held out"
@@ -21,13 +22,16 @@ STROKES, HELD_OUT = "background strokes", "held out"
 STROKE_COLOR = (0.2, 0.5, 1.0, 1.0)
 
 
-def new_labels(image: Image) -> Labels:
-    """Return an empty layer for the objects of an image."""
+def new_labels(image: Image, choice: ChannelChoice) -> Labels:
+    """Return an empty layer for the objects of an image, with the planes of a channel."""
     from napari.layers import Labels
 
-    part = _whole(image)
+    # All planes.
+    part = ImagePart(
+        level_zero(image), (), choice.channel, choice.axis, image.ndim, bool(image.rgb)
+    )
     return Labels(
-        np.zeros(_shape(part), dtype=np.uint16),
+        np.zeros(part.shape, dtype=np.uint16),
         name=f"{image.name} annotation",
         **part.placement(image),
     )
@@ -36,20 +40,26 @@ def new_labels(image: Image) -> Labels:
 def new_strokes(labels: Labels) -> Labels:
     """Return an empty layer for the background beside painted objects."""
     from napari.layers import Labels
-    from napari.utils.colormaps import CyclicLabelColormap
 
-    # That of single labels is compiled when it is first used, which takes a second.
-    colors = np.array([(0.0, 0.0, 0.0, 0.0), STROKE_COLOR], dtype=np.float32)
     layer = Labels(
         np.zeros(level_zero(labels).shape, dtype=np.uint8),
         name=f"{labels.name} background",
-        colormap=CyclicLabelColormap(colors=colors),
+        colormap=one_color(STROKE_COLOR),
         opacity=0.5,
         metadata={"napari_pea": {"kind": STROKES}},
         **placement(labels),
     )
     layer.brush_size = max(layer.brush_size, labels.brush_size)
     return layer
+
+
+def one_color(color: tuple[float, float, float, float]) -> CyclicLabelColormap:
+    """Return colours in which all labels look alike."""
+    from napari.utils.colormaps import CyclicLabelColormap
+
+    # That of single labels is compiled when it is first used, which takes a second.
+    colors = np.array([(0.0, 0.0, 0.0, 0.0), color], dtype=np.float32)
+    return CyclicLabelColormap(colors=colors)
 
 
 def new_regions(image: Image) -> Shapes:
@@ -138,18 +148,6 @@ def annotate_with(layers: LayerList, state: TrainingState, image: Image, result:
 
 def _same_place(one: Labels, other: Labels) -> bool:
     return one.data.shape == other.data.shape and np.allclose(one.translate, other.translate)
-
-
-def _whole(image: Image) -> ImagePart:
-    """Return all planes of an image."""
-    choice = channel_choices(image)[0]
-    return ImagePart(
-        level_zero(image), (), choice.channel, choice.axis, image.ndim, bool(image.rgb)
-    )
-
-
-def _shape(part: ImagePart) -> tuple[int, ...]:
-    return tuple(int(part.data.shape[axis]) for axis in part.kept_axes)
 
 
 def placement(layer: Labels) -> dict[str, Any]:

@@ -54,10 +54,9 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A run that has its folder, and what was read of one that goes on."""
+class Resumed:
+    """What was read of a run that goes on."""
 
-    run: KeptRun
     plan: RunPlan
 
 
@@ -164,7 +163,9 @@ def begin_run(
         description=request.description,
         layers=tuple(item.name for item in images) if from_layers else (),
     )
-    return _train(KeptRun.begin(root, plan), plan, control, viewpoint, report, cancel)
+    run = KeptRun.begin(root, plan)
+    with run.held():
+        return _train(run, plan, control, viewpoint, report, cancel)
 
 
 def resume_run(
@@ -176,7 +177,10 @@ def resume_run(
 ) -> Trained:
     """Go on with a run of which only the folder is left; see `begin_run`."""
     report("Reading the run …")
-    return _train(run, run.plan(), control, viewpoint, report, cancel)
+    plan = run.plan()
+    with run.held():
+        report.hand_over(Resumed(plan))
+        return _train(run, plan, control, viewpoint, report, cancel)
 
 
 def _train(
@@ -191,46 +195,44 @@ def _train(
     from napari_pea.training.control import TrainingHooks
     from napari_pea.training.session import train_model
 
-    with run.held():
-        report.hand_over(Begun(run, plan))
-        resume = (run.folder / CHECKPOINT_NAME).exists()
+    resume = (run.folder / CHECKPOINT_NAME).exists()
 
-        def iterations(done: int, total: int, /) -> None:
-            report("Training …", done, total)
+    def iterations(done: int, total: int, /) -> None:
+        report("Training …", done, total)
 
-        teller = Teller(report.hand_over, iterations)
-        if resume:
-            for row in Checkpoint.load(run.folder).rows:
-                teller.on_row(row)
+    teller = Teller(report.hand_over, iterations)
+    if resume:
+        for row in Checkpoint.load(run.folder).rows:
+            teller.on_row(row)
 
-        def preview(model: Any, iteration: int) -> None:
-            seen = viewpoint.segment(model, iteration, cancel)
-            if seen is not None:
-                report.hand_over(seen)
+    def preview(model: Any, iteration: int) -> None:
+        seen = viewpoint.segment(model, iteration, cancel)
+        if seen is not None:
+            report.hand_over(seen)
 
-        with memory_reported(MEMORY_ADVICE):
-            path = train_model(
-                plan.images,
-                (),
-                plan.metadata,
-                plan.settings,
-                run.folder,
-                start=plan.start,
-                resume=resume,
-                keep=plan.keep,
-                device=plan.device,
-                cancel=cancel,
-                control=control,
-                hooks=TrainingHooks(
-                    on_status=teller.on_status,
-                    on_row=teller.on_row,
-                    preview_seconds=PREVIEW_SECONDS,
-                ),
-                preview=preview,
-                notify=lambda notice: report.hand_over(Said(notice.text)),
-            )
-        run.end(path)
-        _show_kept(path, viewpoint, plan.device, report, cancel)
+    with memory_reported(MEMORY_ADVICE):
+        path = train_model(
+            plan.images,
+            (),
+            plan.metadata,
+            plan.settings,
+            run.folder,
+            start=plan.start,
+            resume=resume,
+            keep=plan.keep,
+            device=plan.device,
+            cancel=cancel,
+            control=control,
+            hooks=TrainingHooks(
+                on_status=teller.on_status,
+                on_row=teller.on_row,
+                preview_seconds=PREVIEW_SECONDS,
+            ),
+            preview=preview,
+            notify=lambda notice: report.hand_over(Said(notice.text)),
+        )
+    run.end(path)
+    _show_kept(path, viewpoint, plan.device, report, cancel)
     return Trained(run, read_metadata(path))
 
 

@@ -226,8 +226,7 @@ def painted_layers(pair: LayerPair) -> PaintedLayers:
         raise InputError("There is no image to learn from: open one, or choose another.")
     if labels is None:
         raise InputError(
-            f"Nothing is painted for the image {image.name!r}: click New to paint on a layer, or "
-            "choose labels."
+            f"Nothing is painted for the image {image.name!r}: click Paint, or choose labels."
         )
     choices = channel_choices(image)
     choice = next((each for each in choices if each.text == pair.channel), choices[0])
@@ -254,9 +253,8 @@ def painted_layers(pair: LayerPair) -> PaintedLayers:
     )
 
 
-def fits(image: Image, labels: Layer) -> bool:
-    """Whether labels have the size of an image."""
-    choice = channel_choices(image)[0]
+def fits(image: Image, labels: Layer, choice: ChannelChoice) -> bool:
+    """Whether labels have the size of a channel of an image."""
     kept = [axis for axis in range(image.ndim) if axis != choice.axis]
     shape = tuple(level_zero(image).shape[axis] for axis in kept)
     return tuple(level_zero(labels).shape) == shape
@@ -331,7 +329,7 @@ def _outlines(
     if not outlines:
         raise InputError(
             f"The regions {region.name!r} hold no rectangle, ellipse or polygon: draw one around "
-            "what you have looked at, or choose none."
+            "what you have looked at, or choose all of the image."
         )
     return tuple(outlines)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.compat import isalive
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QPushButton, QVBoxLayout, QWidget
 
@@ -35,6 +34,10 @@ class TrainingOffer(QWidget):
         super().__init__(parent)
         self._root: Path | None = None
         self._run: KeptRun | None = None
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(HELD_MS)
+        self._later.timeout.connect(self._look_again)
         self.offer_label = QLabel(self)
         self.offer_label.setObjectName("offer_label")
         self.offer_label.setWordWrap(True)
@@ -68,7 +71,7 @@ class TrainingOffer(QWidget):
         for run in [] if root is None else all_runs(root):
             if run.is_held:
                 # By another window, or by a dock that was just closed and is still saving.
-                QTimer.singleShot(HELD_MS, self._look_again)
+                self._later.start()
                 continue
             try:
                 ended = run.model_path is not None
@@ -89,7 +92,7 @@ class TrainingOffer(QWidget):
         self.setVisible(self._run is not None)
 
     def _look_again(self) -> None:
-        if isalive(self) and self._run is None:
+        if self._run is None:
             self.look(self._root)
 
     def _on_resume_clicked(self) -> None:

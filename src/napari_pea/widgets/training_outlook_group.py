@@ -13,7 +13,7 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken
 from napari_pea.widgets.jobs import Job, JobRunner
 from napari_pea.widgets.state import SegmentState
-from napari_pea.widgets.training_brush import HELD_OUT, placement
+from napari_pea.widgets.training_brush import HELD_OUT, one_color, placement
 from napari_pea.widgets.training_outlook import Outlook, look_ahead
 from napari_pea.widgets.training_request import annotation_of, scale_of, settings_of, start_of
 from napari_pea.widgets.training_state import TrainingState
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Paint and choices count when they have been still for so long, in milliseconds.
 STILL_MS = 400
+#: Colour of the outlines of held-out objects.
+HELD_OUT_COLOR = (1.0, 1.0, 1.0, 1.0)
 #: What depends on none of these is not looked at again.
 CHOICES = ("source", "pairs", "whole_objects", "start", "preset", "keep", "scale", "changes")
 
@@ -120,6 +122,8 @@ class TrainingOutlookGroup(QWidget):
         """Look at the annotation, in the background."""
         state = self._state
         if state.phase.is_busy:  # the run needs the processor
+            if state.outlook is not None and state.outlook.problem:
+                state.outlook = None  # it may be mended by now
             return
         if state.source == "folders":
             self._runner.cancel()
@@ -177,9 +181,11 @@ class TrainingOutlookGroup(QWidget):
 
     def _show_held_out(self, _: object = None) -> None:
         """Bring the layers of held-out objects up to date."""
-        if any(layer not in self._layers for layer in self._shown.values()):
+        removed = [key for key, layer in self._shown.items() if layer not in self._layers]
+        if removed:
             # The user has had enough of them.
-            self._shown.clear()
+            for labels in removed:
+                del self._shown[labels]
             self.held_out_check.setChecked(False)
         outlook, wanted = self._state.outlook, {}
         if outlook is not None and self.held_out_check.isChecked():
@@ -204,6 +210,9 @@ class TrainingOutlookGroup(QWidget):
         layer = LabelsLayer(
             ids,
             name=f"{labels.name} held out",
+            # In their own colours they could not be told from the paint below.
+            colormap=one_color(HELD_OUT_COLOR),
+            opacity=1.0,
             metadata={"napari_pea": {"kind": HELD_OUT}},
             **placement(labels),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QListWidget, QWidget
 
 from napari_pea.widgets.forms import silently
@@ -53,6 +54,8 @@ class PairList(QListWidget):
         super().__init__(parent)
         self.setObjectName("train_pair_list")
         self.setToolTip("All of these are learned from; below is the selected one.")
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setMaximumHeight((LISTED + 1) * self.fontMetrics().lineSpacing())
 
     def show_pairs(self, pairs: Sequence[LayerPair], selected: int) -> None:

@@ -121,8 +121,8 @@ class Viewpoint:
                 channel=part.channel,
                 channel_axis=part.channel_axis,
             )
-        except InputError:
-            return None  # the run goes on; its own images fit
+        except (InputError, OSError):
+            return None  # the run goes on; its own images fit, and were read
         region = view.region(max(16, int(MOST_PIXELS / model.metadata.scale)))
         # The whole plane decides what is bright in it, as it will when it is segmented.
         seen = model.metadata.normalization(channels)[(slice(None), *region)]

@@ -32,7 +32,7 @@ from napari_pea.widgets.preferences import preferences
 from napari_pea.widgets.state import SegmentState
 from napari_pea.widgets.training_curves import TrainingCurves
 from napari_pea.widgets.training_job import (
-    Begun,
+    Resumed,
     Said,
     Trained,
     Update,
@@ -197,11 +197,11 @@ class TrainingRunGroup(QWidget):
         self._view.set_wanted(self.preview_check.isChecked())
         self.curves.clear()
         self.pace_label.setText("")
-        self._state.message = ""
         self.trained.emit(None)
         job = Job(title, partial(work, self._control, self._viewpoint), self._finish)
         job.take = self._take
         self._runner.start(job)
+        self._say("")  # the pace tells what goes on
 
     def _on_pause_clicked(self) -> None:
         control = self._control
@@ -251,7 +251,7 @@ class TrainingRunGroup(QWidget):
             self._view.show(news)
         elif isinstance(news, Said):
             self._say(f"{self._state.message} {news.text}".strip())
-        elif isinstance(news, Begun):
+        elif isinstance(news, Resumed):
             self._view.restore(news.plan)
 
     def _finish(self, found: Trained) -> str:
@@ -262,10 +262,14 @@ class TrainingRunGroup(QWidget):
         told = ", ".join(
             f"{text} {scores[name]:.2f}" for name, text in SCORE_TEXTS.items() if name in scores
         )
+        scored = f" ({told})" if told else ""
         kept = f"The version of iteration {best:,} was kept" if best else "The model was kept"
+        said = f"{kept}{scored}: give it a name and save it."
         if best == 0:
-            kept = "No version found what is held out better than the model you started from"
-        said = f"{kept}{f' ({told})' if told else ''}: give it a name and save it."
+            said = (
+                "No version found what is held out better than the model you started from, so "
+                f"that one was kept{scored}: train longer, or paint more."
+            )
         self._state.message = said
         return said
 
@@ -276,8 +280,9 @@ class TrainingRunGroup(QWidget):
 
     def saved(self, name: str) -> None:
         """Take note that the model was saved."""
-        self._state.phase = TrainingPhase.IDLE
         self._say(f"Saved: the model {name!r} stands in every list of models.")
+        if not self._state.phase.is_busy:  # by another run already
+            self._state.phase = TrainingPhase.IDLE
         self.trained.emit(None)
         self.refresh_offer()
 

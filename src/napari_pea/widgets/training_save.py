@@ -71,6 +71,7 @@ class TrainingSaveGroup(QWidget):
             if not self.model_name_edit.text().strip():
                 self.model_name_edit.setText(self._free_name(found))
             self.description_edit.setText(found.metadata.description)
+            self.description_edit.setCursorPosition(0)  # the beginning of it is seen
         self._enable()
 
     def _free_name(self, found: Trained) -> str:

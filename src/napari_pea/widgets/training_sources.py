@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from qtpy.compat import isalive
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QVBoxLayout,
@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_pea.widgets.controls import ChannelCombo, LayerCombo, WideCombo, is_image
 from napari_pea.widgets.forms import FolderEdit, form, row, silently
+from napari_pea.widgets.sources import ChannelChoice, channel_choices
 from napari_pea.widgets.training_brush import (
     new_labels,
     new_regions,
@@ -30,6 +31,7 @@ from napari_pea.widgets.training_pairs import PairList, is_annotation, is_backgr
 from napari_pea.widgets.training_state import LayerPair, Source, TrainingState
 
 if TYPE_CHECKING:
+    from napari.layers import Image
     from napari.viewer import Viewer
 
     from napari_pea.training.annotation import Zero
@@ -170,16 +172,13 @@ class TrainingSourcesGroup(QWidget):
         first, last = QWidget(self), QWidget(self)
         form(first).addRow("Learn from", self.source_combo)
         form(last).addRow("Label 0 means", self.zero_combo)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(4)
-        for widget in (self.whole_check, self.add_button, self.remove_button):
-            buttons.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 0, 0, 0)
         layout.setSpacing(4)
         for part in (first, self._from_layers, self._from_folders, last):
             layout.addWidget(part)
-        layout.addLayout(buttons)
+        layout.addWidget(self.whole_check, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addLayout(row(self.add_button, self.remove_button))
 
     def _connect(self) -> None:
         self.source_combo.currentIndexChanged.connect(self._on_source_chosen)
@@ -243,26 +242,35 @@ class TrainingSourcesGroup(QWidget):
             self._edit(image=None)
             return
         changes: dict[str, Any] = {"image": ref(image)}
-        labels = None if self._pair.labels is None else self._pair.labels()
-        if labels is None or not fits(image, labels):
-            taken = [pair.labels() for pair in self._state.pairs if pair.labels is not None]
-            fitting = [
-                layer
-                for layer in self._layers
-                if is_annotation(layer) and layer not in taken and fits(image, layer)
-            ]
-            changes |= {
-                "labels": ref(fitting[-1]) if fitting else None,
-                "background": None,
-                "zero": "auto",
-                "channel": "",
-            }
+        pair, choice = self._pair, self.channel_combo.choice()
+        labels = None if pair.labels is None else pair.labels()
+        if choice is None or pair.image is None or pair.image() is not image:
+            choice = channel_choices(image)[0]
+            changes["channel"] = ""
+        if labels is None or not fits(image, labels, choice):
+            changes |= self._other_labels(image, choice) | {"zero": "auto"}
         self._edit(**changes)
 
+    def _other_labels(self, image: Image, choice: ChannelChoice) -> dict[str, Any]:
+        """Return the choice of other labels for an image, if there are any that fit."""
+        taken = [pair.labels() for pair in self._state.pairs if pair.labels is not None]
+        fitting = [
+            layer
+            for layer in self._layers
+            if is_annotation(layer) and layer not in taken and fits(image, layer, choice)
+        ]
+        return {"labels": ref(fitting[-1]) if fitting else None, "background": None}
+
     def _on_channel_chosen(self, _: object = None) -> None:
-        choice = self.channel_combo.choice()
-        if choice is not None:
-            self._edit(channel=choice.text)
+        """Take a channel; labels with more or fewer axes than it has make way for others."""
+        choice, image = self.channel_combo.choice(), self.image_combo.layer()
+        if choice is None or image is None:
+            return
+        changes: dict[str, Any] = {"channel": choice.text}
+        labels = self.labels_combo.layer()
+        if labels is None or labels.ndim != image.ndim - (choice.axis is not None):
+            changes |= self._other_labels(image, choice)
+        self._edit(**changes)
 
     def _on_layer_chosen(self, name: str, combo: LayerCombo, _: object = None) -> None:
         layer = combo.layer()
@@ -279,10 +287,10 @@ class TrainingSourcesGroup(QWidget):
         """Paint a further object; the layer is made if there is none."""
         labels = self.labels_combo.layer()
         if labels is None:
-            image = self.image_combo.layer()
-            if image is None:
+            image, choice = self.image_combo.layer(), self.channel_combo.choice()
+            if image is None or choice is None:
                 return
-            labels = new_labels(image)
+            labels = new_labels(image, choice)
             self._layers.append(labels)
             self._edit(labels=ref(labels))
         take_brush(self._layers, labels)

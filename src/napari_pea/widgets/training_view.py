@@ -16,10 +16,13 @@ from napari_pea.widgets.sources import channel_choices, choose_part
 from napari_pea.widgets.state import state_of
 from napari_pea.widgets.training_brush import new_strokes
 from napari_pea.widgets.training_preview import Preview, View, Viewpoint
+from napari_pea.widgets.training_state import LayerPair, training_state_of
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
     from napari.viewer import Viewer
+
+    from napari_pea.training.labelled import LabelledImage
 
 
 class TrainingView(QObject):
@@ -113,21 +116,49 @@ class TrainingView(QObject):
         if self._source is not None:
             return
         layers = self._viewer.layers
-        present = [layer.name for layer in layers]
+        present = {layer.name for layer in layers}
+        pairs: list[LayerPair] = []
         for item in plan.images:
-            if item.name not in plan.layers:
-                continue
             # Planes of a stack are called by it.
-            if not any(item.name.startswith(name) for name in present):
-                self._viewer.add_image(item.image, name=item.name, rgb=item.channel_axis == -1)
-                labels = self._viewer.add_labels(item.labels, name=f"{item.name} annotation")
-                if item.background is not None:
-                    strokes = new_strokes(labels)
-                    strokes.data = (item.background != 0).astype(strokes.data.dtype)
-                    layers.append(strokes)
+            stack = item.name.rpartition(", plane ")[0]
+            if item.name in plan.layers and not present & {item.name, stack}:
+                pairs.append(self._painted_again(item))
+        state = training_state_of(self._viewer)
+        if pairs and all(pair.image is None for pair in state.pairs):
+            state.pairs = tuple(pairs)
         first = next((name for name in plan.layers if name in layers), None)
         if first is not None:
             self.look_at(layers[first], "")
+
+    def _painted_again(self, item: LabelledImage) -> LayerPair:
+        """Add the layers of an image that was painted on."""
+        rgb = item.channel_axis == -1
+        axis = None if rgb else item.channel_axis
+        letters = None
+        if axis is not None:
+            letters = ["y", "x"]
+            letters.insert(axis, "c")
+        image = self._viewer.add_image(item.image, name=item.name, rgb=rgb, axis_labels=letters)
+        labels = self._viewer.add_labels(item.labels, name=f"{item.name} annotation")
+        strokes = None
+        if item.background is not None:
+            strokes = new_strokes(labels)
+            strokes.data = (item.background != 0).astype(strokes.data.dtype)
+            self._viewer.layers.append(strokes)
+        return LayerPair(
+            ref(image),
+            ref(labels),
+            None if strokes is None else ref(strokes),
+            channel=next(
+                (
+                    choice.text
+                    for choice in channel_choices(image)
+                    if (choice.channel, choice.axis) == (item.channel, axis)
+                ),
+                "",
+            ),
+            zero=item.zero,
+        )
 
     def _on_removed(self, event: Any) -> None:
         layer: Layer = event.value
