@@ -174,7 +174,9 @@ def segment_volume(
         }
         folder.begin(plan, resume=resume)
         each = stack.enter_context(mapping(options.workers, options.scheduler, cancel))
-        job = _Job(source, folder, grid, settings, each, cancel)
+        # A token cannot be sent to other machines.
+        here = cancel if options.scheduler is None else None
+        job = _Job(source, folder, grid, settings, each, cancel, here)
         factors = coarsening(pixel_size or (1.0,) * len(grid.shape))
         pyramid = LabelPyramid(work / "labels.zarr", grid.shape, factors)
         coarse = [pyramid.grid(level, grid.block_shape) for level in range(1, len(pyramid.shapes))]
@@ -215,6 +217,7 @@ class _Job:
     settings: SegmentationSettings
     each: Callable[..., Iterator[Any]]
     cancel: CancelToken | None
+    here: CancelToken | None
 
     def cut(self, done: Callable[[], None]) -> None:
         """Segment the blocks that were not segmented before."""
@@ -224,7 +227,7 @@ class _Job:
                 done()
             else:
                 open_blocks.append(block)
-        work = partial(_cut, self.source, self.folder, self.grid, self.settings)
+        work = partial(_cut, self.source, self.folder, self.grid, self.settings, self.here)
         for _ in self.each(work, open_blocks):
             done()
 
@@ -250,9 +253,10 @@ def _cut(
     folder: JobFolder,
     grid: Grid,
     settings: SegmentationSettings,
+    cancel: CancelToken | None,
     block: Block,
 ) -> None:
-    folder.keep(block, cut_block(source, block, grid, settings))
+    folder.keep(block, cut_block(source, block, grid, settings, cancel=cancel))
 
 
 def _contacts(

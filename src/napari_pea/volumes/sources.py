@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -70,6 +72,7 @@ class ModelSource:
         self._array = array
         self._shape = shape
         self._limits = _limits(model, array)
+        self._digest = _digest(model)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,8 +81,13 @@ class ModelSource:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Model and image."""
-        return {"model": self.model.name, "image": self.name, "shape": list(self._shape)}
+        """Model, weights and image."""
+        return {
+            "model": self.model.name,
+            "weights": self._digest,
+            "image": self.name,
+            "shape": list(self._shape),
+        }
 
     def __call__(self, region: Region, *, cancel: CancelToken | None = None) -> Embedding:
         """Return the embedding of a region.
@@ -150,22 +158,34 @@ class Taken:
 
 def _limits(model: Model, array: Any) -> tuple[float, float]:
     """Return the intensities that become 0 and 1, the same in all regions."""
-    size = int(np.prod(array.shape))
-    if size <= N_SAMPLED:
+    shape = tuple(int(size) for size in array.shape)
+    if prod(shape) <= N_SAMPLED:
         sample = np.asarray(array[...])
+        if sample.min() == sample.max():
+            raise InputError("The image is constant: choose another one, or another channel.")
     else:
-        first = array.shape[0]
-        slabs = np.unique(np.linspace(0, first - 1, N_SLABS).astype(int))
-        step = max(
-            1, round((size / first * len(slabs) / N_SAMPLED) ** (1 / (len(array.shape) - 1)))
+        area = prod(shape[1:])
+        thickness = max(1, N_SAMPLED // (N_SLABS * area))
+        step = max(1, round((area * N_SLABS / N_SAMPLED) ** (1 / (len(shape) - 1))))
+        rest = (slice(None, None, step),) * (len(shape) - 1)
+        starts = np.unique(np.linspace(0, shape[0] - thickness, N_SLABS).astype(int)).tolist()
+        sample = np.concatenate(
+            [np.asarray(array[(slice(at, at + thickness), *rest)]) for at in starts]
         )
-        rest = (slice(None, None, step),) * (len(array.shape) - 1)
-        sample = np.stack([np.asarray(array[(int(slab), *rest)]) for slab in slabs])
     finite = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
-    if finite.size == 0 or finite.min() == finite.max():
-        raise InputError("The image is constant: choose another one, or another channel.")
+    if finite.size == 0:
+        raise InputError("The image has no finite pixel: replace NaN and infinity first.")
     return model.metadata.normalization.limits(finite)
 
 
 def _where(region: Region) -> str:
     return ", ".join(f"{part.start}:{part.stop}" for part in region)
+
+
+def _digest(model: Model) -> str:
+    """Return what changes with the weights of a model."""
+    digest = hashlib.sha256()
+    for name, values in sorted(model.network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(values.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
