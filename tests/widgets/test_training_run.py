@@ -12,10 +12,12 @@ import pytest
 from napari.qt.threading import WorkerBase
 from qtpy.QtWidgets import QMessageBox
 
+from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.package import SUFFIX, load_network, read_metadata
 from napari_pea.training.checkpoint import Checkpoint
 from napari_pea.training.runs import kept_runs
 from napari_pea.widgets import training_job, training_offer
+from napari_pea.widgets.training_run import kept_text
 from napari_pea.widgets.training_state import TrainingPhase, training_state_of
 
 OpenTraining = Callable[..., Any]
@@ -335,3 +337,19 @@ def test_runs_of_other_windows_are_looked_at_now_and_then(
     qtbot.wait(300)
     assert before < len(looks) <= before + 40
     assert not run.find("offer_label").isVisibleTo(run.hand.dock)
+
+
+@pytest.mark.parametrize(
+    ("start", "is_worse"), [(None, False), (0.4, False), (0.5, False), (0.9, True)]
+)
+def test_a_model_that_got_worse_is_told(start: float | None, is_worse: bool) -> None:
+    training = {"best_iteration": 1200} | ({} if start is None else {"start_score": start})
+    metadata = ModelMetadata(
+        name="mine",
+        architecture="resunet2d",
+        scores={"validation": {"aji": 0.5, "ap50": 0.25}},
+        training=training,
+    )
+    text = kept_text(metadata)
+    assert text.startswith("The version of iteration 1,200 was kept (AJI 0.50, AP50 0.25)")
+    assert ("finds what is held out better (AJI 0.90)" in text) is is_worse

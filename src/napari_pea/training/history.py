@@ -39,6 +39,12 @@ class History:
         """Every column, in order of first appearance."""
         return list(dict.fromkeys(name for row in self.rows for name in row))
 
+    @property
+    def start_score(self) -> float | None:
+        """The decisive score before the first iteration, if it was measured."""
+        first = self.rows[0] if self.rows else {}
+        return first.get(DECISIVE_SCORE) if first.get("iteration") == 0 else None
+
     def save_csv(self, path: Path) -> None:
         """Write all rows to a CSV file; what was not measured stays empty."""
         with atomic_write(path) as temporary, temporary.open("w", newline="") as stream:

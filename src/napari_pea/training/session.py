@@ -160,7 +160,8 @@ def train_model(
         replayed = replay_images(network, parent, keep, device=where, cancel=cancel)
 
     def keep_best(best: EmbeddingNetwork, scores: dict[str, float], iteration: int) -> None:
-        save_model(path, best, _with_scores(metadata, scores, iteration))
+        start = trainer.history.start_score
+        save_model(path, best, _with_scores(metadata, scores, iteration, start))
 
     def on_preview(network: EmbeddingNetwork, iteration: int) -> None:
         if preview is not None:
@@ -263,12 +264,14 @@ def _few(images: Sequence[AnnotatedImage]) -> list[AnnotatedImage]:
 
 
 def _with_scores(
-    metadata: ModelMetadata, scores: dict[str, float], iteration: int
+    metadata: ModelMetadata, scores: dict[str, float], iteration: int, start: float | None
 ) -> ModelMetadata:
-    """Return the metadata with the validation scores sorted by data set."""
+    """Return the metadata with the validation scores sorted by data set, and the start's."""
     by_group: dict[str, dict[str, float]] = {}
     for name, value in scores.items():
         group, _, metric = name.rpartition("/")
         by_group.setdefault(group or "validation", {})[metric] = round(value, 4)
     training = {**metadata.training, "best_iteration": iteration}
+    if start is not None:
+        training["start_score"] = round(start, 4)
     return metadata.model_copy(update={"scores": by_group, "training": training})

@@ -77,8 +77,7 @@ class Trainer:
     replay : sequence of AnnotatedImage, optional
         Images that show what the network knows already.
     is_trained : bool
-        Whether the network has learned something before. Then it is measured first, so that
-        the best version is never worse than what the run started from.
+        Whether the network has learned something before. Then it is measured first.
     hooks : TrainingHooks, optional
         What is called while the run goes on.
     device : torch.device, optional
@@ -227,7 +226,8 @@ class Trainer:
             self._log(cancel)
         if self._is_trained and self._scorer is not None and self.iteration == 0:
             self._report("validating")
-            self._add({"iteration": float(self.iteration), **self._validate(cancel)})
+            start = self.averaged_network.eval()
+            self._add({"iteration": 0.0, **self._scorer(start, cancel)})
         while self.iteration < self.settings.iterations:
             check_cancel(cancel)
             if control is not None:
@@ -348,9 +348,7 @@ class Trainer:
         if self._scorer is not None:
             measured |= self._scorer(network, cancel)
             score = measured[DECISIVE_SCORE]
-        # What was trained is kept rather than a start that is no better.
-        beats_start = self.best_iteration == 0 and score == self.best_score
-        if score > self.best_score or beats_start:
+        if score > self.best_score:
             self.best_score = score
             self.best_iteration = self.iteration
             if self._keep is not None:

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from qtpy.QtGui import QHideEvent, QShowEvent
 
+    from napari_pea.models.metadata import ModelMetadata
+
 #: What is said when a run is left before its end.
 LEFT = "Training was left; what it has learned is kept, and it can be resumed."
 
@@ -257,21 +259,8 @@ class TrainingRunGroup(QWidget):
     def _finish(self, found: Trained) -> str:
         """Take a model that was trained."""
         self._use(found)
-        best = found.metadata.training.get("best_iteration")
-        scores = found.metadata.scores.get("validation", {})
-        told = ", ".join(
-            f"{text} {scores[name]:.2f}" for name, text in SCORE_TEXTS.items() if name in scores
-        )
-        scored = f" ({told})" if told else ""
-        kept = f"The version of iteration {best:,} was kept" if best else "The model was kept"
-        said = f"{kept}{scored}: give it a name and save it."
-        if best == 0:
-            said = (
-                "No version found what is held out better than the model you started from, so "
-                f"that one was kept{scored}: train longer, or paint more."
-            )
-        self._state.message = said
-        return said
+        self._state.message = kept_text(found.metadata)
+        return self._state.message
 
     def _use(self, found: Trained) -> None:
         self._state.phase = TrainingPhase.DONE
@@ -343,6 +332,24 @@ def _stop_if_gone(group: ref[TrainingRunGroup], job: Job) -> None:
         alive.leave_if_closed()
 
 
+def kept_text(metadata: ModelMetadata) -> str:
+    """Return what became of a run, for the user."""
+    best = metadata.training.get("best_iteration")
+    scores = metadata.scores.get("validation", {})
+    told = ", ".join(
+        f"{text} {scores[name]:.2f}" for name, text in SCORE_TEXTS.items() if name in scores
+    )
+    kept = f"The version of iteration {best:,} was kept" if best else "The model was kept"
+    said = f"{kept}{f' ({told})' if told else ''}: give it a name and save it."
+    start = metadata.training.get("start_score")
+    if start is not None and scores.get("aji", start) < start:
+        said += (
+            f" The model you started from finds what is held out better (AJI {start:.2f}): "
+            "train longer, paint more, or keep what the model knows."
+        )
+    return said
+
+
 def pace_text(status: TrainingStatus) -> str:
     """Return where a run stands, for the user."""
     said = {
@@ -356,8 +363,7 @@ def pace_text(status: TrainingStatus) -> str:
     if status.seconds_left is not None and status.phase == "training":
         parts.append(f"{time_text(status.seconds_left)} left")
     if status.best_iteration is not None:
-        best = status.best_iteration
-        parts.append(f"best at {best:,}" if best else "best is the start")
+        parts.append(f"best at {status.best_iteration:,}")
     return " · ".join([*parts, said] if said else parts)
 
 
