@@ -103,7 +103,9 @@ def test_objects_of_another_size(hand: Any, models: Path, tmp_path: Path) -> Non
     refresh_model_lists()
 
 
-def test_keeping_what_a_model_knows_needs_images(hand: Any, tmp_path: Path) -> None:
+def test_keeping_what_a_model_knows_needs_images(
+    hand: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert not hand.sees("keep_folder_edit")
     hand.click("keep_check")
     assert hand.sees("keep_folder_edit")
@@ -111,6 +113,11 @@ def test_keeping_what_a_model_knows_needs_images(hand: Any, tmp_path: Path) -> N
     request = hand.dock.collect()
     assert request.keep == tmp_path
     assert request.settings.replay == 0.5
+    with monkeypatch.context() as patch:
+        # With a model whose images come with the program, nobody sees what was typed before.
+        patch.setattr("napari_pea.widgets.training_request.SAMPLES", ("tiny",))
+        request = hand.dock.collect()
+        assert (request.keep, request.settings.replay) == (None, 0.5)
     hand.choose("start_model_combo", "from nothing")
     request = hand.dock.collect()
     assert request.keep is None

@@ -10,6 +10,7 @@ from napari_pea.core.progress import CancelToken, Progress
 from napari_pea.core.scaling import check_scale
 from napari_pea.models.catalogue import list_models
 from napari_pea.models.metadata import ModelMetadata
+from napari_pea.sample_data import SAMPLES
 from napari_pea.training.files import Reading, find_pairs, read
 from napari_pea.training.presets import chosen_settings
 from napari_pea.widgets.preferences import preferences
@@ -42,6 +43,17 @@ def start_of(state: TrainingState) -> ModelEntry | None:
         if entry.name == state.start and entry.metadata is not None:
             return entry
     raise InputError(f"There is no model {state.start!r} any more: choose another to start from.")
+
+
+def brings_images(model: ModelMetadata | None) -> bool:
+    """Whether images of the kind that a model knows come with the program."""
+    return model is not None and model.name in SAMPLES
+
+
+def _kept_images(state: TrainingState, start: ModelEntry | None) -> Path | None:
+    """Return the folder of images that the model knows, if the user was asked for one."""
+    asked = state.keep and start is not None and not brings_images(start.metadata)
+    return Path(state.keep_folder).expanduser() if asked and state.keep_folder else None
 
 
 def settings_of(state: TrainingState, start: ModelEntry | None) -> TrainingSettings:
@@ -100,7 +112,7 @@ def collect_request(viewer: Viewer, state: TrainingState) -> TrainingRequest:
         "start": None if start is None else start.path,
         "metadata": ModelMetadata(name=PROVISIONAL_NAME, architecture="resunet2d", **scale),
         "settings": settings,
-        "keep": Path(state.keep_folder).expanduser() if state.keep and state.keep_folder else None,
+        "keep": _kept_images(state, start),
         "device": device,
     }
     origin = "from nothing" if start is None else f"from the model {start.name!r}"

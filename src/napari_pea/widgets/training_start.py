@@ -8,11 +8,11 @@ from qtpy.compat import isalive
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from napari_pea.sample_data import SAMPLES
 from napari_pea.training.presets import PRESETS
 from napari_pea.widgets.controls import Fold, ModelCombo, WideCombo
 from napari_pea.widgets.forms import FolderEdit, form, silently
 from napari_pea.widgets.training_expert import TrainingExpertGroup
+from napari_pea.widgets.training_request import brings_images
 from napari_pea.widgets.training_state import TrainingState
 
 if TYPE_CHECKING:
@@ -113,8 +113,7 @@ class TrainingStartGroup(QWidget):
         silently(self.keep_check, self.keep_check.setChecked, state.keep)
         self.keep_check.setEnabled(entry is not None)
         self.keep_folder.set_text(state.keep_folder)
-        # Images of the kind that some models know come with the program.
-        known = entry is not None and entry.metadata is not None and entry.metadata.name in SAMPLES
+        known = entry is not None and brings_images(entry.metadata)
         self.keep_folder.setVisible(state.keep and not known)
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
