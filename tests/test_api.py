@@ -287,10 +287,10 @@ def test_a_few_painted_objects_are_enough(tmp_path: Path) -> None:
         train([image], [painted], folder=tmp_path / "new", keep=True)
 
 
-def test_one_painted_pixel_is_told_of_and_trains(tmp_path: Path) -> None:
+def test_a_single_stroke_is_told_of_and_trains(tmp_path: Path) -> None:
     image, labels = discs(0)
     painted = np.zeros_like(labels)
-    painted[40, 40] = 1
+    painted[40:45, 40:44] = 1
     notes = []
     train(
         [image],
@@ -304,6 +304,14 @@ def test_one_painted_pixel_is_told_of_and_trains(tmp_path: Path) -> None:
     )
     codes = [notice.code for notice in notes]
     assert codes == ["no-differing-pairs", "no-background", "no-validation"]
+
+
+def test_a_single_pixel_is_too_little(tmp_path: Path) -> None:
+    image, labels = discs(0)
+    painted = np.zeros_like(labels)
+    painted[40, 40] = 1
+    with pytest.raises(InputError, match="largest painted object has 1 pixel"):
+        train([image], [painted], folder=tmp_path, model=TINY, settings=QUICK, sparse=True)
 
 
 def test_settings_of_the_objective_are_put_in_their_place() -> None:
