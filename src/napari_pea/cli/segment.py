@@ -17,7 +17,6 @@ from napari_pea.cli.console import (
     print_error,
     print_json,
     progress_bar,
-    whole_numbers,
 )
 from napari_pea.cli.settings_options import (
     Bias,
@@ -28,7 +27,7 @@ from napari_pea.cli.settings_options import (
     PartitionerName,
     Ranges,
     Strides,
-    parsed_strides,
+    setting_changes,
 )
 from napari_pea.core.errors import InputError, is_out_of_memory
 from napari_pea.core.progress import CancelToken, Progress
@@ -99,17 +98,9 @@ def segment(
 
     One image that cannot be used does not stop the others.
     """
-    changes = given(
-        ranges=whole_numbers(ranges, "--ranges"),
-        connectivity=connectivity,
-        strides=parsed_strides(strides),
-        partitioner=partitioner,
-        bias=bias,
-        foreground_threshold=foreground_threshold,
-        min_size=min_size,
-        merge_fragments=merge_fragments,
-        fill_holes=fill_holes,
-    )
+    changes = setting_changes(
+        ranges, connectivity, strides, partitioner, bias, foreground_threshold, min_size
+    ) | given(merge_fragments=merge_fragments, fill_holes=fill_holes)
     from napari_pea.io import image_files
 
     jobs = plan(

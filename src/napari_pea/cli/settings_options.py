@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from napari_pea.cli.console import whole_numbers
+from napari_pea.cli.console import given, whole_numbers
 from napari_pea.core.settings import PARTITIONERS
 
 ModelName = Annotated[
@@ -39,7 +39,23 @@ ForegroundThreshold = Annotated[
 MinSize = Annotated[int | None, typer.Option(help="Fewest pixels of an object.")]
 
 
-def parsed_strides(text: str | None) -> int | tuple[int, ...] | None:
-    """Return the strides that an option gives."""
-    numbers = whole_numbers(text, "--strides")
-    return numbers[0] if numbers is not None and len(numbers) == 1 else numbers
+def setting_changes(
+    ranges: str | None,
+    connectivity: int | None,
+    strides: str | None,
+    partitioner: str | None,
+    bias: float | None,
+    foreground_threshold: float | None,
+    min_size: int | None,
+) -> dict[str, Any]:
+    """Return the settings that these options change, by name."""
+    every = whole_numbers(strides, "--strides")
+    return given(
+        ranges=whole_numbers(ranges, "--ranges"),
+        connectivity=connectivity,
+        strides=every[0] if every is not None and len(every) == 1 else every,
+        partitioner=partitioner,
+        bias=bias,
+        foreground_threshold=foreground_threshold,
+        min_size=min_size,
+    )

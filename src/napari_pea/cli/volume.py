@@ -10,7 +10,6 @@ import typer
 
 from napari_pea.cli.console import (
     cancel_on_interrupt,
-    given,
     print_json,
     progress_bar,
     whole_numbers,
@@ -24,7 +23,7 @@ from napari_pea.cli.settings_options import (
     PartitionerName,
     Ranges,
     Strides,
-    parsed_strides,
+    setting_changes,
 )
 from napari_pea.core.errors import InputError
 
@@ -80,14 +79,8 @@ def volume(
 
     A job that was stopped, in whatever way, goes on with --resume.
     """
-    changes = given(
-        ranges=whole_numbers(ranges, "--ranges"),
-        connectivity=connectivity,
-        strides=parsed_strides(strides),
-        partitioner=partitioner,
-        bias=bias,
-        foreground_threshold=foreground_threshold,
-        min_size=min_size,
+    changes = setting_changes(
+        ranges, connectivity, strides, partitioner, bias, foreground_threshold, min_size
     )
     taken = _indices(index)
     from napari_pea.io.lazy import open_image
