@@ -13,6 +13,7 @@ import typer
 
 from napari_pea.cli.console import (
     cancel_on_interrupt,
+    numbers_above_zero,
     print_json,
     print_table,
     progress_bar,
@@ -338,7 +339,7 @@ def volume(
     depth, height, width = sides
     with cancel_on_interrupt() as cancel, progress_bar("Measuring") as progress:
         figures = measure_volume(
-            _numbers(sizes, "--sizes"),
+            numbers_above_zero(sizes, "--sizes") or (),
             block=(depth, height, width),
             progress=progress,
             cancel=cancel,
@@ -359,14 +360,6 @@ def volume(
     ]
     print_table(rows, ("volume", "objects", "time", "a voxel", "overhead", "memory"))
     typer.echo(f"time for each voxel, largest against smallest: {figures['growth']:.2f}")
-
-
-def _numbers(text: str, option: str) -> tuple[float, ...]:
-    """Return the numbers that an option lists."""
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"{option} takes numbers such as 0.25,4, not {text!r}.") from None
 
 
 def _spread(times: dict[str, float]) -> str:

@@ -139,6 +139,27 @@ def whole_numbers(text: str | None, option: str) -> tuple[int, ...] | None:
         ) from None
 
 
+def numbers_above_zero(text: str | None, option: str) -> tuple[float, ...] | None:
+    """Return the numbers of a list such as 2,0.5; None stays None.
+
+    Raises
+    ------
+    InputError
+        If something else was typed.
+    """
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(number > 0 for number in numbers):
+        raise InputError(
+            f"{option} takes numbers above 0 with commas between them, such as 2,0.5, not {text!r}."
+        )
+    return numbers
+
+
 def one_of(value: str | None, choices: Sequence[str], option: str) -> None:
     """Make sure that a value, if given, is among the choices.
 

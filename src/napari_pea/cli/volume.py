@@ -10,6 +10,7 @@ import typer
 
 from napari_pea.cli.console import (
     cancel_on_interrupt,
+    numbers_above_zero,
     print_json,
     progress_bar,
     whole_numbers,
@@ -82,7 +83,7 @@ def volume(
     changes = setting_changes(
         ranges, connectivity, strides, partitioner, bias, foreground_threshold, min_size
     )
-    taken = _indices(index)
+    taken = whole_numbers(index, "--index") or ()
     from napari_pea.io.lazy import open_image
     from napari_pea.models.catalogue import load_model
     from napari_pea.volumes.job import VolumeOptions, segment_volume
@@ -94,7 +95,7 @@ def volume(
         raise InputError(f"{output} is the image itself: choose another name for the labels.")
     loaded = load_model(model, device)
     source = ModelSource(loaded, Taken(opened, taken), image)
-    given_size = _sizes(pixel_size)
+    given_size = numbers_above_zero(pixel_size, "--pixel-size")
     if given_size is not None and len(given_size) != loaded.ndim:
         raise InputError(
             f"--pixel-size takes {loaded.ndim} numbers, one for each axis of the labels, not "
@@ -131,24 +132,3 @@ def volume(
             f"{image} -> {result.path}: {result.n_objects} objects in {result.n_blocks} blocks, "
             f"{seconds:.1f} s"
         )
-
-
-def _indices(text: str | None) -> tuple[int, ...]:
-    """Return what is taken of the axes in front."""
-    try:
-        return tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise InputError(f"--index takes whole numbers such as 0,2, not {text!r}.") from None
-
-
-def _sizes(text: str | None) -> tuple[float, ...] | None:
-    """Return a pixel size."""
-    if text is None:
-        return None
-    try:
-        sizes = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        sizes = ()
-    if not sizes or not all(size > 0 for size in sizes):
-        raise InputError(f"--pixel-size takes numbers above 0 such as 2,0.5,0.5, not {text!r}.")
-    return sizes

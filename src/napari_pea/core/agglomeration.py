@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_pea.core.affinity import pair_slices
-from napari_pea.core.labels import numbered_by_appearance
+from napari_pea.core.labels import as_objects
 from napari_pea.core.progress import CancelToken, check_cancel
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def multicut(
     graph = compute_rag(pieces, n_threads=1)
     links = np.asarray(graph.uv_ids())
     if not len(links):
-        return _numbered(pieces, affinities.shape[1:])
+        return pieces.reshape(affinities.shape[1:])
     features = compute_affinity_features(
         graph, pieces, 1 - direct, [list(step) for step in steps], n_threads=1
     )
@@ -122,7 +122,7 @@ def multicut(
     check_cancel(cancel)
     objects = multicut_kernighan_lin(graph, costs)
     merged = np.where(pieces > 0, np.asarray(objects)[pieces] + 1, 0)
-    return _numbered(merged, affinities.shape[1:])
+    return as_objects(merged.reshape(affinities.shape[1:]))
 
 
 def average_linkage(
@@ -163,7 +163,7 @@ def average_linkage(
     pieces = watershed_pieces(stack[:n_attractive], steps[:n_attractive], inside, watershed)
     check_cancel(cancel)
     if pieces.max(initial=0) < 2:
-        return _numbered(pieces, affinities.shape[1:])
+        return pieces.reshape(affinities.shape[1:])
     numbers = pieces.astype(np.int64) - 1
     if inside is not None:
         # The background is a piece like others, but nothing is drawn to it.
@@ -179,7 +179,7 @@ def average_linkage(
         run_GASP_kwargs={"linkage_criteria": "average"},
     )
     merged, _ = agglomerate(stack)
-    return _numbered(np.where(pieces > 0, merged + 1, 0), affinities.shape[1:])
+    return as_objects(np.where(pieces > 0, merged + 1, 0).reshape(affinities.shape[1:]))
 
 
 def watershed_pieces(
@@ -212,10 +212,7 @@ def watershed_pieces(
     pieces, _ = stacked_watershed(
         boundary, ws_function=_section_pieces, mask=mask, n_threads=1, **asdict(settings)
     )
-    numbered: NDArray[np.uint32] = (
-        numbered_by_appearance(pieces).astype(np.uint32).reshape(boundary.shape)
-    )
-    return numbered
+    return as_objects(pieces)
 
 
 def boundary_map(
@@ -287,7 +284,3 @@ def _in_3d(
     stack = np.ascontiguousarray(affinities[:, None] if flat else affinities, dtype=np.float32)
     steps = [(0, *offset) if flat else tuple(offset) for offset in offsets]
     return stack, steps, mask[None] if mask is not None and flat else mask
-
-
-def _numbered(labels: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.uint32]:
-    return numbered_by_appearance(labels).astype(np.uint32).reshape(shape)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_pea.core.labels import numbered_by_appearance
+from napari_pea.core.labels import as_objects
 from napari_pea.core.progress import CancelToken, check_cancel
 
 if TYPE_CHECKING:
@@ -79,4 +79,4 @@ def mean_shift(
             distances = squared[:, None] - 2 * centers @ rows[:, some]
             clusters[some] = 1 + distances.argmin(axis=0)
     objects = label(clusters.reshape(shape), background=0, connectivity=1)
-    return numbered_by_appearance(objects).astype(np.uint32).reshape(shape)
+    return as_objects(objects)

@@ -50,6 +50,17 @@ def compact(labels: NDArray[Integer]) -> tuple[NDArray[Any], NDArray[Integer]]:
     return positions, np.asarray(original).astype(labels.dtype)
 
 
+def as_objects(labels: NDArray[Any]) -> NDArray[np.uint32]:
+    """Return labels as partitions do: numbered from 1 in the order of their first pixels.
+
+    Parameters
+    ----------
+    labels : array of int, shape (*spatial)
+        Object ids of at least 0; 0 is background.
+    """
+    return numbered_by_appearance(labels).astype(np.uint32).reshape(labels.shape)
+
+
 def numbered_by_appearance(labels: NDArray[Any]) -> NDArray[np.int64]:
     """Return labels numbered from 1 in the order of their first pixels, flat; 0 stays 0.
 

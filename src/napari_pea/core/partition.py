@@ -181,6 +181,8 @@ def partition_embedding(
             cancel=cancel,
         )
     if settings.partitioner != "mutex":
+        if settings.partitioner == "multicut":
+            neighborhood = neighborhood.first(1)  # it looks at direct neighbours only
         affinities = embedding_affinities(vectors, neighborhood.offset_list)
         check_cancel(cancel)
         return partition_affinities(

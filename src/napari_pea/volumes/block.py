@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_pea.core.labels import numbered_by_appearance
+from napari_pea.core.labels import as_objects
 from napari_pea.core.partition import partition_embedding
 from napari_pea.core.progress import CancelToken, check_cancel
 from napari_pea.core.refine import refine
@@ -92,8 +92,7 @@ def cut_block(
         cancel=cancel,
     )
     check_cancel(cancel)
-    core = objects[block.inner]
-    labels = numbered_by_appearance(core).astype(np.uint32).reshape(core.shape)
+    labels = as_objects(objects[block.inner])
     vectors = embedding.vectors[(slice(None), *block.inner)]
     within = contacts_within(labels, vectors, block, neighborhood, strides)
     frame = frame_of(block, grid, settings)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 import napari.viewer  # noqa: TC002 - napari reads the annotations when a command runs
 from qtpy.QtWidgets import QAbstractButton, QWidget
 
+from napari_pea.widgets.state import unproxied
+
 if TYPE_CHECKING:
     from napari_pea.widgets.segment_dock import SegmentDock
     from napari_pea.widgets.training_dock import TrainingDock
@@ -40,7 +42,7 @@ def open_training_dock(viewer: napari.viewer.Viewer) -> TrainingDock:
 
 def _opened(viewer: napari.viewer.Viewer, kind: type[QWidget], name: str) -> QWidget:
     """Return a dock of a viewer; it comes as a tab beside others, for they need the height."""
-    window: Any = getattr(viewer, "__wrapped__", viewer).window
+    window: Any = unproxied(viewer).window
     for inner in window.dock_widgets.values():
         if isinstance(inner, kind):
             frame = inner.parentWidget()

@@ -44,7 +44,7 @@ from napari_pea.widgets.settings_group import SettingsGroup
 from napari_pea.widgets.shortcuts import Shortcuts
 from napari_pea.widgets.show_group import ShowGroup
 from napari_pea.widgets.sources import NDIM, choose_part
-from napari_pea.widgets.state import state_of
+from napari_pea.widgets.state import state_of, unproxied
 from napari_pea.widgets.whole import WholeControls
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ class SegmentDock(QScrollArea):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        # napari hands out a proxy, whose layers are proxies too and never identical.
-        self._viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._viewer = unproxied(napari_viewer)
         self._state = state_of(self._viewer)
         self._runner = JobRunner(self._state, self)
         self._finder: DeviceFinder | None = None

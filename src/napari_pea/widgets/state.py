@@ -97,6 +97,11 @@ class SegmentState:
 _STATES: WeakKeyDictionary[Any, SegmentState] = WeakKeyDictionary()
 
 
+def unproxied(viewer: Any) -> Any:
+    """Return the viewer itself: napari hands out proxies, whose layers are never identical."""
+    return getattr(viewer, "__wrapped__", viewer)
+
+
 def state_of(viewer: Any) -> SegmentState:
     """Return the state of a viewer, made when it is first asked for.
 

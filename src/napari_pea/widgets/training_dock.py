@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 from napari_pea.sample_data import SAMPLES
 from napari_pea.widgets.controls import Fold
 from napari_pea.widgets.devices import DeviceFinder
-from napari_pea.widgets.state import state_of
+from napari_pea.widgets.state import state_of, unproxied
 from napari_pea.widgets.training_outlook_group import TrainingOutlookGroup
 from napari_pea.widgets.training_request import collect_request
 from napari_pea.widgets.training_run import TrainingRunGroup
@@ -37,8 +37,7 @@ class TrainingDock(QScrollArea):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        # napari hands out a proxy, whose layers are proxies too and never identical.
-        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        viewer = unproxied(napari_viewer)
         self._state = training_state_of(viewer)
         self._finder: DeviceFinder | None = None
         self.setObjectName("training_dock")

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_pea.core.affinity import pair_slices
 from napari_pea.core.errors import InputError
-from napari_pea.core.labels import numbered_by_appearance
+from napari_pea.core.labels import as_objects
 from napari_pea.core.mutex.arguments import (
     all_finite,
     checked_affinities,
@@ -252,4 +252,4 @@ def _by_backend(
         )
     if inside is not None:
         labels = np.where(inside, labels, 0)
-    return numbered_by_appearance(labels).astype(np.uint32).reshape(shape)
+    return as_objects(labels)
