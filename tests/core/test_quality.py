@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.metrics import evaluate
-from napari_pea.core.quality import matched
+from napari_pea.core.quality import best_overlaps, matched
 
 TRUTH = np.array([[1, 1, 1, 1, 0, 2, 2, 2]])
 
@@ -17,6 +17,12 @@ def test_objects_that_overlap_enough_are_right() -> None:
     assert np.flatnonzero(matched(labels, TRUTH)).tolist() == [9]
     # Exactly half is not enough.
     assert not matched(np.array([[3, 3, 0, 0, 0, 0, 0, 0]]), TRUTH).any()
+
+
+def test_the_best_overlap_of_an_object_counts() -> None:
+    labels = np.array([[9, 9, 9, 5, 0, 0, 7, 7]])
+    assert best_overlaps(TRUTH, labels).tolist() == [0, 3 / 4, 2 / 3]
+    assert best_overlaps(TRUTH, np.zeros_like(TRUTH)).tolist() == [0, 0, 0]
 
 
 def test_ids_may_be_large() -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from napari_pea.core.predict import Embedding
 from napari_pea.core.settings import SegmentationSettings
@@ -110,8 +113,23 @@ def test_a_network_that_finds_the_held_out_objects_scores_full_marks(monkeypatch
     monkeypatch.setattr(holdout, "NetworkInTraining", Squares)
     _, held_out, _ = hold_out([squares(12), squares(8)], 0.3, seed=3)
     scorer = HeldOutScorer(held_out, Squares.recommended)
-    assert scorer(None) == {"aji": 1.0, "ap50": 1.0}
+    assert scorer(None) == {"aji": 1.0, "ap50": 1.0, "aji_error": 0.0}
     monkeypatch.setattr(Squares, "embed", lambda self, image, **_: Embedding(
         np.ones((1, *image.shape[1:]), np.float32), np.ones(image.shape[1:], np.float32)
     ))  # fmt: skip
     assert scorer(None)["ap50"] == 0.0
+
+
+def test_the_error_of_the_score_follows_how_much_objects_differ(monkeypatch) -> None:
+    monkeypatch.setattr(holdout, "NetworkInTraining", Squares)
+    _, (item,), _ = hold_out([squares(12)], 0.4, seed=3)
+    smaller = item.image.copy()
+    taken = np.unique(item.truth[item.truth > 0])
+    # Of one held-out object out of five only two thirds are seen.
+    rows = np.flatnonzero((item.truth == taken[0]).any(axis=1))
+    smaller[0, rows[-5:]] *= item.truth[rows[-5:]] != taken[0]
+    scorer = HeldOutScorer([replace(item, image=smaller)], Squares.recommended)
+    assert len(taken) == 5
+    assert scorer(None)["aji_error"] == pytest.approx((1 / 3) / 5)
+    one = HeldOutScorer(hold_out([squares(5)], 0.1, seed=3)[1], Squares.recommended)
+    assert one(None)["aji_error"] == 1.0

@@ -242,6 +242,18 @@ def test_the_best_network_is_kept(make_trainer) -> None:
     assert history.column("aji") == ([3, 6, 8], [0.2, 0.9, 0.5])
 
 
+def test_a_later_network_is_kept_unless_it_is_clearly_worse(make_trainer) -> None:
+    scores = iter([0.8, 0.75, 0.65])
+    kept: list[int] = []
+    trainer = make_trainer(
+        scorer=lambda *_: {"aji": next(scores), "aji_error": 0.1},
+        keep=lambda network, measured, iteration: kept.append(iteration),
+    )
+    trainer.run()
+    assert kept == [3, 6]
+    assert (trainer.best_score, trainer.best_iteration) == (0.75, 6)
+
+
 def test_without_validation_data_the_last_network_is_kept(make_trainer) -> None:
     kept: list[int] = []
     make_trainer(

@@ -37,6 +37,29 @@ def matched(labels: NDArray[Any], truth: NDArray[Any], threshold: float = 0.5) -
     """
     if threshold < 0.5:
         raise InputError(f"Objects are matched at an IoU of at least 0.5, not {threshold}.")
+    return best_overlaps(labels, truth) > threshold
+
+
+def best_overlaps(labels: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the highest IoU of each object with any true object.
+
+    Parameters
+    ----------
+    labels : array of int, shape (*spatial)
+        Object ids; 0 is background.
+    truth : array of int, shape (*spatial)
+        The ids of the true objects.
+
+    Returns
+    -------
+    array of float, shape (largest id + 1,)
+        By id; 0 for ids that do not occur.
+
+    Raises
+    ------
+    InputError
+        If the two do not fit each other or are no labels.
+    """
     if labels.shape != truth.shape:
         raise InputError(
             f"The labels have shape {labels.shape} but the truth has shape {truth.shape}; "
@@ -52,7 +75,7 @@ def matched(labels: NDArray[Any], truth: NDArray[Any], threshold: float = 0.5) -
         + np.bincount(theirs, minlength=len(their_ids))[second]
         - shared
     )
-    hits = (first > 0) & (second > 0) & (shared > threshold * union)
-    result = np.zeros(int(our_ids.max()) + 1, dtype=bool)
-    result[our_ids[first[hits]]] = True
+    both = (first > 0) & (second > 0)
+    result = np.zeros(int(our_ids.max()) + 1)
+    np.maximum.at(result, our_ids[first[both]], (shared / union)[both])
     return result

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_pea.core.files import atomic_write
-from napari_pea.training.validation import DECISIVE_SCORE, SCORES
+from napari_pea.training.validation import DECISIVE_SCORE, SCORE_ERROR, SCORES
 
 Row = dict[str, float]
 
@@ -44,6 +45,20 @@ class History:
         """The decisive score before the first iteration, if it was measured."""
         first = self.rows[0] if self.rows else {}
         return first.get(DECISIVE_SCORE) if first.get("iteration") == 0 else None
+
+    @property
+    def score_to_beat(self) -> float:
+        """What a later version must score to be kept: the highest score less its standard error.
+
+        The longer the training, the better a network does what it is trained for; a few
+        objects, painted with ragged edges, tell that less surely. So the later one is kept
+        unless it scores clearly worse.
+        """
+        trained = [row for row in self.rows if DECISIVE_SCORE in row and row["iteration"] > 0]
+        if not trained:
+            return -math.inf
+        best = max(trained, key=lambda row: row[DECISIVE_SCORE])
+        return best[DECISIVE_SCORE] - best.get(SCORE_ERROR, 0.0)
 
     def save_csv(self, path: Path) -> None:
         """Write all rows to a CSV file; what was not measured stays empty."""

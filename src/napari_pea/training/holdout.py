@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from napari_pea.core.metrics import evaluate
 from napari_pea.core.networks.base import EmbeddingNetwork
 from napari_pea.core.progress import CancelToken, check_cancel
+from napari_pea.core.quality import best_overlaps
 from napari_pea.core.segmenter import Segmenter
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.training.annotation import UNANNOTATED, Notice
 from napari_pea.training.data import AnnotatedImage
-from napari_pea.training.validation import NetworkInTraining
+from napari_pea.training.validation import SCORE_ERROR, NetworkInTraining
 
 #: With fewer painted objects none is held out: each is needed to learn from.
 FEWEST_OBJECTS = 5
@@ -25,6 +26,8 @@ MOST_HELD_OUT = 40
 MARGIN = 64
 #: What is measured on held-out objects.
 OBJECT_SCORES = ("aji", "ap50")
+#: One object tells nothing about how much the score depends on the choice of objects.
+UNKNOWN_ERROR = 1.0
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,9 @@ class HeldOutScorer:
     def __call__(
         self, network: EmbeddingNetwork, cancel: CancelToken | None = None
     ) -> dict[str, float]:
-        """Return AJI and AP50 over all held-out objects together.
+        """Return AJI, its standard error, and AP50 over all held-out objects together.
+
+        The error is that of the mean of the best overlaps with each object.
 
         Parameters
         ----------
@@ -185,7 +190,12 @@ class HeldOutScorer:
             true.append(np.where(item.truth > 0, item.truth + truth_so_far, 0).ravel())
             labels_so_far = max(labels_so_far, int(found[-1].max()))
             truth_so_far = max(truth_so_far, int(true[-1].max()))
-        return evaluate(np.concatenate(found), np.concatenate(true), OBJECT_SCORES)
+        labels, truth = np.concatenate(found), np.concatenate(true)
+        overlaps = best_overlaps(truth, labels)[np.unique(truth[truth > 0])]
+        error = UNKNOWN_ERROR
+        if overlaps.size > 1:
+            error = float(overlaps.std(ddof=1) / np.sqrt(overlaps.size))
+        return {**evaluate(labels, truth, OBJECT_SCORES), SCORE_ERROR: error}
 
 
 def on_held_out(

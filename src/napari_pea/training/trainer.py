@@ -71,7 +71,8 @@ class Trainer:
         Held-out data for the validation loss.
     scorer : callable, optional
         Measures the averaged network at every validation; the best one has the highest
-        `DECISIVE_SCORE`. Without a scorer it has the lowest validation loss.
+        `DECISIVE_SCORE` (see `History.score_to_beat`). Without a scorer it has the lowest
+        validation loss.
     keep : callable, optional
         Given the averaged network each time it is the best so far.
     replay : sequence of AnnotatedImage, optional
@@ -341,14 +342,14 @@ class Trainer:
         network = self.averaged_network
         network.eval()
         measured: dict[str, float] = {}
-        score = float(self.iteration)
+        score, to_beat = float(self.iteration), self.best_score
         if self._validation_crops:
             measured["validation_loss"] = self._validation_loss(network, cancel)
             score = -measured["validation_loss"]
         if self._scorer is not None:
             measured |= self._scorer(network, cancel)
-            score = measured[DECISIVE_SCORE]
-        if score > self.best_score:
+            score, to_beat = measured[DECISIVE_SCORE], self.history.score_to_beat
+        if score > to_beat:
             self.best_score = score
             self.best_iteration = self.iteration
             if self._keep is not None:

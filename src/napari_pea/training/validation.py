@@ -21,6 +21,8 @@ from napari_pea.training.data import AnnotatedImage
 SCORES = ("aji", "dice", "pq", "ap50")
 #: The one that the best version is chosen by, higher is better.
 DECISIVE_SCORE = "aji"
+#: Its standard error, where few objects make it uncertain.
+SCORE_ERROR = "aji_error"
 
 Scores = dict[str, dict[str, float]]
 
