@@ -8,14 +8,17 @@ from skimage.draw import disk
 from skimage.io import imsave
 
 from napari_pea.experiments import benchmark_sparse, cells
-from napari_pea.experiments.benchmark_sparse import JSON_NAME, MARKDOWN_NAME, Arm, measure_sparse
+from napari_pea.experiments.benchmark_sparse import JSON_NAME, MARKDOWN_NAME, measure_sparse
+from napari_pea.experiments.sparse_arms import Arm, Outcome, painted_images
 from napari_pea.models.catalogue import load_model
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two training images and a validation image with large discs."""
-    folder = tmp_path_factory.mktemp("data") / "usiigaci"
+    root = tmp_path_factory.mktemp("data")
+    save_nuclei(root / "bbbc039")
+    folder = root / "usiigaci"
     for part in ("images", "labels"):
         (folder / part).mkdir(parents=True)
     for seed in range(3):
@@ -29,7 +32,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             imsave(folder / part / f"{seed}.png", array, check_contrast=False)
     (folder / "training.txt").write_text("0.png\n1.png\n")
     (folder / "validation.txt").write_text("2.png\n")
-    return folder.parent
+    return root
+
+
+def save_nuclei(folder: Path) -> None:
+    """Write a validation image with nuclei of usual size."""
+    labels = np.zeros((96, 128), np.uint16)
+    for number in range(6):
+        y, x = divmod(number, 3)
+        labels[disk((24 + 45 * y, 22 + 40 * x), 12)] = number + 1
+    for part, array in (("images", 300 + 2000 * (labels > 0)), ("labels", labels)):
+        (folder / part).mkdir(parents=True)
+        imsave(folder / part / "0.png", array.astype(np.uint16), check_contrast=False)
+    (folder / "validation.txt").write_text("0.png\n")
 
 
 def test_the_recipe_makes_a_model_with_settings_and_scores(
@@ -54,11 +69,12 @@ ARMS = (
     Arm("untrained", "no training", trained=False),
     Arm("dense", "all"),
     Arm("painted-6", "six", 6),
+    Arm("painted-6-kept", "six, keeping", 6, keep=True),
     Arm("new-6", "six, from nothing", 6, None),
 )
 
 
-def measure(data: Path, folder: Path, **changes: int) -> list[benchmark_sparse.Outcome]:
+def measure(data: Path, folder: Path, **changes: int) -> list[Outcome]:
     shared = {"batch_size": 1, "crop": 32, **changes}
     return measure_sparse(data, folder, minutes=1e-3, arms=ARMS, **shared)
 
@@ -73,6 +89,9 @@ def test_the_sparse_benchmark_compares_its_arms_and_goes_on(
     assert len(set(others)) == 1
     assert others[0] >= 1
     assert len({outcome.scores["ap50"] for outcome in outcomes}) > 1
+    # What the start can do is asked of those that have one.
+    assert [bool(outcome.known) for outcome in outcomes] == [True] * 4 + [False]
+    assert outcomes[0].known["aji"] > 0.9
     # Large objects are shrunk to the size of those of `nuclei`.
     assert all(outcome.scale == pytest.approx(0.53, abs=0.1) for outcome in outcomes)
     table = (tmp_path / MARKDOWN_NAME).read_text()
@@ -91,7 +110,7 @@ def test_the_sparse_benchmark_compares_its_arms_and_goes_on(
 
 def test_paint_of_an_arm_is_sparse(data: Path) -> None:
     images = cells.usiigaci_images(data, "training")
-    assert benchmark_sparse.painted_images(images, None, 1) == images
-    painted = benchmark_sparse.painted_images(images, 5, 1)
+    assert painted_images(images, None, 1) == images
+    painted = painted_images(images, 5, 1)
     assert sum(len(np.unique(item.labels)) - 1 for item in painted) == 5
     assert all(item.zero == "not-annotated" for item in painted)

@@ -226,7 +226,7 @@ def live(
 
 @app.command()
 def sparse(
-    data: Annotated[Path, typer.Option(help="Folder that holds the folder usiigaci.")],
+    data: Annotated[Path, typer.Option(help="Folder of the folders usiigaci and bbbc039.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the runs and their table.")
     ],

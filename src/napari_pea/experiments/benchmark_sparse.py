@@ -6,7 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,17 @@ from napari_pea.core.files import atomic_write
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.scaling import scaled_settings
 from napari_pea.experiments.cells import usiigaci_images
-from napari_pea.experiments.paint import paint
+from napari_pea.experiments.nuclei import bbbc039_images
+from napari_pea.experiments.sparse_arms import (
+    ARMS,
+    SCORES,
+    START,
+    Arm,
+    Outcome,
+    arm_settings,
+    markdown,
+    painted_images,
+)
 from napari_pea.experiments.tuning import score
 from napari_pea.models.catalogue import load_model
 from napari_pea.models.metadata import ModelMetadata
@@ -23,7 +33,6 @@ from napari_pea.models.package import SUFFIX
 from napari_pea.training.annotation import annotated_labels, scale_offer, survey
 from napari_pea.training.checkpoint import CHECKPOINT_NAME, plain_settings
 from napari_pea.training.labelled import LabelledImage
-from napari_pea.training.presets import chosen_settings
 from napari_pea.training.session import train_model
 from napari_pea.training.settings import TrainingSettings
 
@@ -31,73 +40,8 @@ from napari_pea.training.settings import TrainingSettings
 MARKDOWN_NAME, JSON_NAME, BUDGET_NAME, RECORD_NAME = (
     "sparse.md", "sparse.json", "budget.json", "outcome.json",
 )  # fmt: skip
-START = "nuclei"
-SCORES = ("ap50", "aji", "sbd")
 #: So many iterations are timed to learn how many fit into the budget, the first ones left out.
 TIMED, WARM_UP = 12, 4
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way to come to a model.
-
-    Attributes
-    ----------
-    name : str
-        Of its folder.
-    title : str
-        For the table.
-    count : int, optional
-        Objects that are painted; None for all images densely labelled.
-    start : str, optional
-        The model that training starts from.
-    trained : bool
-        Whether anything is trained at all.
-    """
-
-    name: str
-    title: str
-    count: int | None = None
-    start: str | None = START
-    trained: bool = True
-
-
-COUNTS = (10, 30, 100, 300)
-ARMS: tuple[Arm, ...] = (
-    Arm("untrained", f"`{START}`, no training", trained=False),
-    Arm("dense", f"from `{START}`, all objects of all images"),
-    *(Arm(f"painted-{count}", f"from `{START}`, {count} painted objects", count)
-      for count in COUNTS),
-    Arm("new-dense", "from nothing, all objects of all images", start=None),
-    *(Arm(f"new-{count}", f"from nothing, {count} painted objects", count, None)
-      for count in COUNTS),
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an arm came to.
-
-    Attributes
-    ----------
-    arm, title : str
-        Name and title of the arm.
-    iterations : int
-        Of the training.
-    seconds : float
-        Wall clock of the training, as far as it was watched.
-    scale : float
-        By which the images were resized.
-    scores : dict of str to float
-        Means over the validation images, with the counts of `summarize`.
-    """
-
-    arm: str
-    title: str
-    iterations: int
-    seconds: float
-    scale: float
-    scores: dict[str, float]
 
 
 def measure_sparse(
@@ -120,7 +64,7 @@ def measure_sparse(
     Parameters
     ----------
     data : Path
-        Holds the folder `usiigaci`.
+        Holds the folders `usiigaci` and `bbbc039`.
     folder : Path
         Receives a folder for each arm and the tables `sparse.md` and `sparse.json`.
     minutes : float
@@ -153,6 +97,7 @@ def measure_sparse(
     if not minutes > 0:
         raise InputError(f"The time for each arm must be above 0 minutes, not {minutes}.")
     shown, held_out = (usiigaci_images(data, split) for split in ("training", "validation"))
+    nuclei = bbbc039_images(data, "validation")
     timed = Arm("timed", "", count=max((arm.count or 0 for arm in arms), default=0) or None)
     iterations = _iterations(timed, shown, folder, minutes, seed, device, cancel, changes)
     total = len(arms) * iterations
@@ -166,7 +111,9 @@ def measure_sparse(
         run = folder / arm.name
         outcome = _recorded(run, arm, settings)
         if outcome is None:
-            outcome = _outcome(arm, shown, held_out, settings, run, seed, device, advance, cancel)
+            outcome = _outcome(
+                arm, shown, held_out, nuclei, settings, run, seed, device, advance, cancel
+            )
             _write(
                 run / RECORD_NAME,
                 json.dumps({"settings": plain_settings(settings), **asdict(outcome)}, indent=1),
@@ -176,63 +123,6 @@ def measure_sparse(
         _write(folder / JSON_NAME, json.dumps([asdict(known) for known in outcomes], indent=1))
         _write(folder / MARKDOWN_NAME, markdown(outcomes, minutes, seed))
     return outcomes
-
-
-def arm_settings(
-    arm: Arm, iterations: int, seed: int, changes: Mapping[str, Any]
-) -> TrainingSettings:
-    """Return how an arm is trained.
-
-    Parameters
-    ----------
-    arm : Arm
-        The arm.
-    iterations : int
-        That fit into the time.
-    seed : int
-        Of the run.
-    changes : mapping
-        What all arms share.
-    """
-    settings = chosen_settings(arm.start, sparse=True).updated(**changes)
-    settings = settings.updated(
-        iterations=iterations,
-        validate_every=max(1, iterations // 10),
-        checkpoint_every=50,
-        seed=seed,
-        # From nothing the same pairs are trained.
-        ranges=chosen_settings(START).objective.ranges,
-    )
-    if arm.count is None:
-        settings = settings.updated(hold_out=0.0, validate_every=iterations)
-    return settings
-
-
-def painted_images(
-    images: Sequence[LabelledImage], count: int | None, seed: int
-) -> list[LabelledImage]:
-    """Return images with some of their objects painted, those without any left out.
-
-    Parameters
-    ----------
-    images : sequence of LabelledImage
-        With all their objects.
-    count : int or None
-        Objects to paint; with None the images are returned as they are.
-    seed : int
-        Decides which.
-    """
-    if count is None:
-        return list(images)
-    return [
-        LabelledImage(
-            item.image, done.labels, item.name, zero="not-annotated", background=done.background
-        )
-        for item, done in zip(
-            images, paint([item.labels for item in images], count, seed), strict=True
-        )
-        if done.labels.any()
-    ]
 
 
 def _model(arm: Arm, images: Sequence[LabelledImage]) -> ModelMetadata:
@@ -295,6 +185,7 @@ def _outcome(
     arm: Arm,
     images: Sequence[LabelledImage],
     held_out: Sequence[LabelledImage],
+    nuclei: Sequence[LabelledImage],
     settings: TrainingSettings,
     run: Path,
     seed: int,
@@ -327,6 +218,11 @@ def _outcome(
         trained = load_model(START, device).with_scale(model.scale)
         recommended = scaled_settings(trained.recommended, 1 / model.scale)
     (scores,) = score(trained, held_out, recommended, SCORES, cancel=cancel).values()
+    kept: dict[str, float] = {}
+    if arm.start is not None:
+        # Nuclei have their own size, and are segmented as the start recommends.
+        old = load_model(arm.start, device).recommended
+        (kept,) = score(trained.with_scale(1.0), nuclei, old, SCORES, cancel=cancel).values()
     return Outcome(
         arm.name,
         arm.title,
@@ -334,6 +230,7 @@ def _outcome(
         round(seconds, 1),
         model.scale,
         scores,
+        kept,
     )
 
 
@@ -353,37 +250,6 @@ def _recorded(run: Path, arm: Arm, settings: TrainingSettings) -> Outcome | None
             f"The folder {run} holds a run with other settings: choose another folder."
         )
     return outcome
-
-
-def markdown(outcomes: Sequence[Outcome], minutes: float, seed: int) -> str:
-    """Return the outcomes as a Markdown table with a sentence about the budget.
-
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-        Shares are taken of the AP50 of the arm `dense`.
-    minutes : float
-        Time for each arm.
-    seed : int
-        Of paint and training.
-    """
-    trained = max(outcome.iterations for outcome in outcomes)
-    dense = {outcome.arm: outcome for outcome in outcomes}.get("dense")
-    lines = [
-        f"{trained} steps, which take {minutes:g} minutes, for each arm; seed {seed}; scored on "
-        f"{int(outcomes[0].scores['n_images'])} validation images.",
-        "",
-        "| how | AP50 | of that of all objects | AJI | SBD |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for outcome in outcomes:
-        share = ""
-        if dense is not None and dense.scores["ap50"] > 0:
-            share = f"{outcome.scores['ap50'] / dense.scores['ap50']:.0%}"
-        cells = [outcome.title, f"{outcome.scores['ap50']:.4f}", share]
-        cells += [f"{outcome.scores[name]:.4f}" for name in ("aji", "sbd")]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,21 +72,32 @@ def recipe(data: Path) -> Recipe:
 def training_images(data: Path) -> list[LabelledImage]:
     """Return the training images of both data sets, with their shares."""
     return [
-        *_bbbc039(data, "training", BBBC039_SHARE),
+        *bbbc039_images(data, "training", BBBC039_SHARE),
         *_dsb2018(data, "training", 1 - BBBC039_SHARE),
     ]
 
 
 def validation_images(data: Path) -> list[LabelledImage]:
     """Return the validation images of both data sets."""
-    return [*_bbbc039(data, "validation", 1.0), *_dsb2018(data, "validation", 1.0)]
+    return [*bbbc039_images(data, "validation"), *_dsb2018(data, "validation", 1.0)]
 
 
-def _bbbc039(data: Path, split: str, weight: float) -> Iterator[LabelledImage]:
-    """Yield a split of BBBC039 without its specks."""
-    for item in _labelled(bbbc039(data / "bbbc039", split), weight, "bbbc039"):
-        labels = remove_small(item.labels, BBBC039_SMALLEST)
-        yield LabelledImage(item.image, labels, item.name, item.weight, item.group)
+def bbbc039_images(data: Path, split: str, weight: float = 1.0) -> list[LabelledImage]:
+    """Return a split of BBBC039 without its specks.
+
+    Parameters
+    ----------
+    data : Path
+        Holds the folder `bbbc039`.
+    split : str
+        "training" or "validation".
+    weight : float
+        That the images share.
+    """
+    return [
+        replace(item, labels=remove_small(item.labels, BBBC039_SMALLEST))
+        for item in _labelled(bbbc039(data / "bbbc039", split), weight, "bbbc039")
+    ]
 
 
 def _dsb2018(data: Path, split: str, weight: float) -> Iterator[LabelledImage]:
