@@ -11,12 +11,12 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Neighborhood
 from napari_pea.training.data import (
     AnnotatedImage,
-    CropSampler,
     centre_crop,
     check_annotated,
+    known_affinities,
     make_batch,
 )
-from napari_pea.training.settings import ObjectiveSettings, TrainingSettings
+from napari_pea.training.settings import ObjectiveSettings
 
 CPU = torch.device("cpu")
 
@@ -99,7 +99,7 @@ def test_centre_crops_fit_the_network(
 ) -> None:
     labels = np.arange(1, np.prod(shape) + 1, dtype=np.int32).reshape(shape)
     image = np.stack([labels, -labels]).astype(np.float32)
-    crop, ids = centre_crop(AnnotatedImage(image, labels), side)
+    crop, ids = centre_crop(AnnotatedImage(image, labels), (side, side), (16, 16))
     assert ids.shape == expected
     np.testing.assert_array_equal(crop, np.stack([ids, -ids]))
     if min(shape) >= 16:
@@ -109,31 +109,77 @@ def test_centre_crops_fit_the_network(
         )
 
 
-def test_a_draw_depends_on_its_number_only(make_discs) -> None:
-    settings = TrainingSettings(crop=32, batch_size=3)
-    items = [make_discs(seed) for seed in range(4)]
-    first, second = CropSampler(items, settings), CropSampler(items, settings)
-    for _ in first.crops(0):
-        pass
-    later, directly = list(first.crops(7)), list(second.crops(7))
-    assert len(later) == 3
-    for (image, labels), (same_image, same_labels) in zip(later, directly, strict=True):
-        np.testing.assert_array_equal(image, same_image)
-        np.testing.assert_array_equal(labels, same_labels)
-    assert any((one[0] != other[0]).any() for one, other in zip(later, first.crops(8), strict=True))
-    assert (later[0][0] != later[1][0]).any()
-    reseeded = CropSampler(items, replace(settings, seed=1))
-    assert (next(reseeded.crops(7))[0] != later[0][0]).any()
+@pytest.mark.parametrize(
+    ("background", "affinities", "counted"),
+    [
+        ("object", [1, 0, 1, 0, 0], [1, 1, 1, 1, 1]),
+        ("apart", [1, 0, 0, 0, 0], [1, 1, 1, 1, 1]),
+        ("ignored", [1, 0, 0, 0, 0], [1, 1, 0, 1, 1]),
+    ],
+)
+def test_pairs_with_background_are_what_they_are_said_to_be(
+    background: str, affinities: list[int], counted: list[int]
+) -> None:
+    row = np.array([[5, 5, 0, 0, 7, 8]], np.int32)
+    found, valid = known_affinities(row, [(0, -1)], background)
+    assert found[0, 0, 1:].tolist() == affinities
+    assert valid[0, 0].tolist() == [False, *map(bool, counted)]
 
 
-def test_images_are_drawn_by_weight() -> None:
-    items = [
-        AnnotatedImage(
-            np.zeros((1, 20, 20), np.float32), np.full((20, 20), number, np.int32), weight
-        )
-        for number, weight in ((1, 1.0), (2, 3.0), (3, 0.0))
+def test_what_is_not_annotated_counts_nowhere_whatever_background_is() -> None:
+    row = np.array([[5, -1, 0, 0, -1, 5]], np.int32)
+    for background in ("object", "apart", "ignored"):
+        _, valid = known_affinities(row, [(0, -1)], background)
+        assert valid[0, 0].tolist() == [False, False, False, background != "ignored", False, False]
+
+
+def test_targets_of_volumes() -> None:
+    labels = np.zeros((2, 32, 32), np.int32)
+    labels[:, :, :16], labels[1, :, 16:] = 3, 4
+    settings = ObjectiveSettings(
+        ranges=(1, 4),
+        z_ranges=(1, 2),
+        connectivity=6,
+        pyramid_ranges=(1, 1, 1, 1),
+        background_pairs="apart",
+        balance_classes=False,
+    )
+    crop = np.zeros((1, *labels.shape), np.float32), labels
+    batch = make_batch([crop], settings, CPU, factors=(1, 2, 2))
+    assert batch.images.is_contiguous(memory_format=torch.channels_last_3d)
+    assert batch.target.offsets == (
+        (-1, 0, 0), (0, -1, 0), (0, 0, -1), (-2, 0, 0), (0, -4, 0), (0, 0, -4),
+    )  # fmt: skip
+    across, _, beside = batch.target.affinities[0, :3].numpy()
+    # The object 3 goes on in the section above, where object 4 has only background.
+    assert across[1, 5].tolist() == [1] * 16 + [0] * 16
+    assert beside[1, 5, 15:18].tolist() == [1, 0, 1]
+    assert beside[0, 5, 15:18].tolist() == [1, 0, 0]
+    # Two sections have no pair that is two apart.
+    assert batch.target.weights[0, 3].sum() == 0
+    # Sections are never made coarser, and each level has its direct neighbours only.
+    assert [level.affinities.shape for level in batch.pyramid] == [
+        (1, 3, 2, side, side) for side in (16, 8, 4, 2)
     ]
-    sampler = CropSampler(items, TrainingSettings(crop=16, batch_size=200))
-    drawn = np.bincount([labels[0, 0] for _, labels in sampler.crops(0)], minlength=4)
-    assert drawn[3] == 0
-    assert drawn[2] / drawn.sum() == pytest.approx(0.75, abs=0.1)
+    assert batch.pyramid[3].affinities[0, 2, 1].tolist() == [[0, 0], [0, 0]]
+    assert batch.pyramid[3].affinities[0, 0, 1].tolist() == [[1, 0], [1, 0]]
+
+
+def test_the_pyramid_of_like_axes_halves_them_all() -> None:
+    labels = np.ones((32, 32, 32), np.int32)
+    settings = ObjectiveSettings(connectivity=6, ranges=(1,), pyramid_ranges=(1, 1, 1, 1))
+    batch = make_batch([(labels[None].astype(np.float32), labels)], settings, CPU)
+    assert [level.affinities.shape[2:] for level in batch.pyramid] == [
+        (side,) * 3 for side in (16, 8, 4, 2)
+    ]
+
+
+def test_objects_are_parted_in_pairs_but_not_in_the_foreground() -> None:
+    labels = np.ones((1, 16, 16), np.int32)
+    labels[..., 8:] = 2
+    settings = ObjectiveSettings(
+        connectivity=6, ranges=(1,), widened=True, background_pairs="apart"
+    )
+    batch = make_batch([(labels[None].astype(np.float32), labels)], settings, CPU)
+    assert batch.target.affinities[0, 1, 0, 5].tolist() == [1] * 7 + [0] * 2 + [1] * 7
+    assert (batch.foreground == 1).all()

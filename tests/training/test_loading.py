@@ -5,8 +5,9 @@ import threading
 import pytest
 import torch
 
-from napari_pea.training.data import Batch, CropSampler
+from napari_pea.training.data import Batch
 from napari_pea.training.loading import BatchLoader
+from napari_pea.training.sampling import CropSampler
 from napari_pea.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings().updated(

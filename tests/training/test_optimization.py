@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch.optim import Adam, AdamW
 
-from napari_pea.training.optimization import make_optimizer, make_schedule, moving_average
+from napari_pea.training.optimization import (
+    make_optimizer,
+    make_schedule,
+    moving_average,
+    quicken_statistics,
+)
 from napari_pea.training.settings import TrainingSettings
 
 
@@ -91,3 +96,15 @@ def test_counters_are_copied() -> None:
     old, new = torch.tensor(3), torch.tensor(8)
     moving_average(0.99)([old], [new], torch.tensor(5))
     assert old.item() == 8
+
+
+@pytest.mark.parametrize(
+    ("momentum", "iterations", "expected"),
+    [(0.001, 200_000, 0.001), (0.001, 2000, 0.05), (0.001, 50, 0.1), (0.1, 2000, 0.1)],
+)
+def test_statistics_are_learned_within_a_run(
+    momentum: float, iterations: int, expected: float
+) -> None:
+    network = torch.nn.Sequential(torch.nn.BatchNorm3d(2, momentum=momentum), torch.nn.ELU())
+    quicken_statistics(network, iterations)
+    assert network[0].momentum == pytest.approx(expected)

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from napari_pea.core.errors import InputError
+from napari_pea.core.networks import ResUNet3D
+from napari_pea.models.metadata import ModelMetadata
+from napari_pea.models.package import save_model
+from napari_pea.training.checkpoint import plain_settings
 from napari_pea.training.presets import PRESETS, chosen_settings
 from napari_pea.training.settings import TrainingSettings
 
@@ -37,3 +43,27 @@ def test_what_a_model_knows_is_kept_on_request() -> None:
         chosen_settings(keep=True)
     with pytest.raises(InputError, match="no preset 'fast': choose quick, standard, long"):
         chosen_settings(preset="fast")
+
+
+def test_a_model_of_volumes_is_trained_further_as_it_was_trained(tmp_path: Path) -> None:
+    run = TrainingSettings().updated(
+        ranges=(1, 5),
+        connectivity=6,
+        crop=48,
+        crop_depth=16,
+        batch_size=3,
+        background_pairs="ignored",
+    )
+    metadata = ModelMetadata(
+        name="volumes",
+        architecture="resunet3d",
+        arguments={"widths": (2, 2, 2, 2, 2)},
+        training_ranges=(1, 5),
+        training=plain_settings(run),
+    )
+    path = save_model(tmp_path / "volumes", ResUNet3D(widths=(2, 2, 2, 2, 2)), metadata)
+    for settings in (chosen_settings(path), chosen_settings(path, sparse=True)):
+        assert settings.objective.neighborhood == run.objective.neighborhood
+        assert settings.objective.background_pairs == "ignored"
+        assert (settings.crop_shape, settings.batch_size) == ((16, 48, 48), 3)
+    assert settings.iterations == PRESETS["standard"].iterations

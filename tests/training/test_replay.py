@@ -8,8 +8,9 @@ from napari_pea.core.metrics import evaluate
 from napari_pea.models.catalogue import find_model
 from napari_pea.models.package import load_network
 from napari_pea.sample_data import load_sample
-from napari_pea.training.data import AnnotatedImage, CropSampler
+from napari_pea.training.data import AnnotatedImage
 from napari_pea.training.replay import replay_images
+from napari_pea.training.sampling import CropSampler
 from napari_pea.training.settings import AugmentationSettings, TrainingSettings
 
 

@@ -47,7 +47,7 @@ def test_bad_values_of_a_run_are_named(changes: dict[str, object], message: str)
     ("changes", "message"),
     [
         ({"ranges": (0,)}, "range is a whole number of at least 1, not 0"),
-        ({"connectivity": 6}, "Connectivity 6 does not exist in 2D"),
+        ({"connectivity": 5}, "Connectivity 5 does not exist in 2D"),
         ({"cross_weight": -1.0}, "cross_weight cannot be negative: -1.0"),
         ({"pyramid_ranges": (3, 2, 1)}, "1/2, 1/4, 1/8 and 1/16 of the size, not 3 numbers"),
         ({"pyramid_ranges": (4, 3, 2, 0)}, "number of at least 1, not 0"),
@@ -85,3 +85,30 @@ def test_single_values_of_run_and_parts_are_changed() -> None:
 
 def test_pairs_that_are_trained_are_those_that_are_looked_at() -> None:
     assert ObjectiveSettings().ranges == SegmentationSettings().ranges
+
+
+def test_pairs_of_images_become_those_of_volumes_and_back() -> None:
+    plain = TrainingSettings(objective=ObjectiveSettings(ranges=(1, 3), connectivity=8))
+    assert plain.crop_shape == (256, 256)
+    volume = plain.for_ndim(3)
+    assert volume.objective.connectivity == 18
+    assert volume.objective.neighborhood == Neighborhood((1, 3), 18, 3)
+    assert volume.crop_shape == (32, 256, 256)
+    assert volume.for_ndim(2) == plain
+    apart = volume.updated(connectivity=26, z_ranges=(1, 2))
+    assert apart.objective.neighborhood == Neighborhood((1, 3), 26, 3, (1, 2))
+    assert apart.for_ndim(3) is not None
+    assert apart.for_ndim(2) == plain
+
+
+def test_bad_values_of_volumes_are_named() -> None:
+    with pytest.raises(InputError, match="z ranges need a 3D neighborhood"):
+        ObjectiveSettings(ranges=(1, 3), z_ranges=(1, 2))
+    with pytest.raises(InputError, match="background_pairs 'none' is not known: use object, apart"):
+        ObjectiveSettings(background_pairs="none")
+    with pytest.raises(InputError, match="crop_depth must be at least 1, not 0"):
+        TrainingSettings(crop_depth=0)
+    with pytest.raises(InputError, match="shift cannot be negative: -1"):
+        AugmentationSettings(shift=-1)
+    with pytest.raises(InputError, match="missing_probability lies between 0 and 1, not 2"):
+        AugmentationSettings(missing_probability=2.0)

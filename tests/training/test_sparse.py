@@ -13,12 +13,12 @@ from napari_pea.training.augment import augmented_crop
 from napari_pea.training.data import (
     DISTANT_REACH,
     AnnotatedImage,
-    CropSampler,
     distant_pairs,
     known_affinities,
     make_batch,
 )
 from napari_pea.training.objectives import distant_loss, foreground_loss
+from napari_pea.training.sampling import CropSampler
 from napari_pea.training.settings import AugmentationSettings, ObjectiveSettings, TrainingSettings
 from napari_pea.training.step import batch_losses
 

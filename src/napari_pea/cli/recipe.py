@@ -45,6 +45,36 @@ def cells(
     _make(recipe(data), output, device)
 
 
+@app.command("nuclei-3d")
+def nuclei_3d(
+    data: Annotated[Path, typer.Option(help="Folder that holds the folder bbbc050.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+) -> None:
+    """Train the model `nuclei-3d`, choose its settings and score it on validation data.
+
+    Started again on the same folder it goes on where it stopped.
+    """
+    from napari_pea.experiments.nuclei_3d import recipe
+
+    _make(recipe(data), output, device)
+
+
+@app.command("neurons-em")
+def neurons_em(
+    data: Annotated[Path, typer.Option(help="Folder that holds the folder flyem.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+) -> None:
+    """Train the model `neurons-em`, choose its settings and score it on validation data.
+
+    Started again on the same folder it goes on where it stopped.
+    """
+    from napari_pea.experiments.neurons_em import recipe
+
+    _make(recipe(data), output, device)
+
+
 @app.command("ablation")
 def ablation(
     data: Annotated[Path, typer.Option(help="Folder that holds the folders bbbc039 and dsb2018.")],

@@ -19,10 +19,11 @@ from napari_pea.models.package import load_network
 from napari_pea.sample_data import load_sample
 from napari_pea.training.annotation import UNANNOTATED
 from napari_pea.training.control import TrainingHooks, TrainingStatus
-from napari_pea.training.data import AnnotatedImage, CropSampler
+from napari_pea.training.data import AnnotatedImage
 from napari_pea.training.loading import BatchLoader
 from napari_pea.training.optimization import make_optimizer
 from napari_pea.training.presets import preset_settings
+from napari_pea.training.sampling import CropSampler
 from napari_pea.training.settings import TrainingSettings
 from napari_pea.training.trainer import Trainer
 

@@ -1,4 +1,4 @@
-"""Listed data sets of nuclei and cells in the layout they are published or kept in."""
+"""Data sets of nuclei, cells and neurons in the layout they are published or kept in."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: BBBC039 has specks below this size, which its users remove (methods A7).
 BBBC039_SMALLEST = 25
+#: FlyEM has crumbs of bodies below this size, which say nothing.
+FLYEM_SMALLEST = 1000
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,52 @@ def dsb2018(folder: Path, split: str, kinds: Sequence[str] = ("fluo",)) -> list[
         ]
     names = [f"{row['id']}.png" for row in rows]
     return [Pair(folder / "images" / name, folder / "labels" / name) for name in names]
+
+
+def bbbc050(folder: Path, split: str) -> list[Path]:
+    """Return the volumes of a split of the mouse embryos BBBC050.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds a folder for each split with ``.npz`` files of `image` and `label`.
+    split : str
+        "training" or "validation".
+    """
+    paths = sorted((folder / split).glob("*.npz"))
+    if not paths:
+        raise InputError(f"There are no volumes (.npz) in {folder / split}: BBBC050 needs them.")
+    return paths
+
+
+def flyem(folder: Path, split: str) -> Path:
+    """Return the volume of a split of the fly medulla.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds `<split>.npz` with `image` and `label`.
+    split : str
+        "training" or "validation".
+    """
+    return folder / f"{split}.npz"
+
+
+def read_volume(path: Path) -> tuple[NDArray[np.generic], NDArray[np.int32]]:
+    """Return image and labels of a volume, as they are stored.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or holds something else.
+    """
+    try:
+        with np.load(path) as stored:
+            return stored["image"], stored["label"].astype(np.int32)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise InputError(
+            f"{path} cannot be read: a file .npz with image and label is needed."
+        ) from error
 
 
 def read_pairs(pairs: Sequence[Pair]) -> Iterator[tuple[NDArray[np.generic], NDArray[np.int32]]]:

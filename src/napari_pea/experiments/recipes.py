@@ -18,6 +18,7 @@ from napari_pea.training.checkpoint import CHECKPOINT_NAME, Checkpoint
 from napari_pea.training.labelled import LabelledImage
 from napari_pea.training.session import train_model
 from napari_pea.training.settings import TrainingSettings
+from napari_pea.training.validation import DECISIVE_SCORE
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Recipe:
         The model whose weights the training starts from.
     choices : mapping, optional
         The values to try for each recommended setting; by default those of `tuning`.
+    metric : str
+        By which they are chosen, a name in `napari_pea.core.metrics.METRICS`.
     """
 
     model: ModelMetadata
@@ -44,6 +47,7 @@ class Recipe:
     validation: Sequence[LabelledImage]
     start: str | None = None
     choices: Mapping[str, Sequence[Any]] | None = None
+    metric: str = DECISIVE_SCORE
 
     def train(
         self,
@@ -122,6 +126,7 @@ class Recipe:
                     self.validation,
                     self.model.recommended,
                     self.choices,
+                    self.metric,
                     progress=progress,
                     cancel=cancel,
                 )[0],

@@ -13,7 +13,10 @@ from napari_pea.core.segmenter import Segmenter
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.models.model import Model
 from napari_pea.training.labelled import LabelledImage
-from napari_pea.training.validation import SCORES, Scores, group_scores
+from napari_pea.training.validation import DECISIVE_SCORE, SCORES, Scores, group_scores
+
+#: Metrics of which 0 is perfect.
+ERRORS = frozenset({"voi_split", "voi_merge", "arand", "cremi"})
 
 #: What is tried, one setting after the other, from the model's recommended values on.
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -33,15 +36,19 @@ class Trial:
     settings : SegmentationSettings
     scores : dict of dict
         Mean of each metric for each group of images, with the counts of `summarize`.
+    metric : str
+        What counts.
     """
 
     settings: SegmentationSettings
     scores: Scores
+    metric: str = DECISIVE_SCORE
 
     @property
     def value(self) -> float:
-        """What is maximised: the mean AJI of the groups."""
-        return float(np.mean([summary["aji"] for summary in self.scores.values()]))
+        """What is maximised: the mean of the metric over the groups, or minus that of an error."""
+        mean = float(np.mean([summary[self.metric] for summary in self.scores.values()]))
+        return -mean if self.metric in ERRORS else mean
 
 
 def score(
@@ -76,6 +83,7 @@ def tune(
     images: Sequence[LabelledImage],
     start: SegmentationSettings,
     choices: Mapping[str, Sequence[Any]] | None = None,
+    metric: str = DECISIVE_SCORE,
     *,
     progress: Progress = ignore_progress,
     cancel: CancelToken | None = None,
@@ -93,6 +101,8 @@ def tune(
     choices : mapping, optional
         The values to try for each setting, in the order in which settings are tried; by
         default `CHOICES`.
+    metric : str
+        By which settings are chosen.
     progress : callable
         Told the trials done and the trials in all.
     cancel : CancelToken, optional
@@ -105,6 +115,7 @@ def tune(
     """
     tried_values = CHOICES if choices is None else choices
     segmenters = [Segmenter(model, item.image) for item in images]
+    metrics = tuple(dict.fromkeys((*SCORES, metric)))
     best = start
     done: dict[SegmentationSettings, Trial] = {}
     total = sum(len(values) for values in tried_values.values())
@@ -113,8 +124,8 @@ def tune(
         for value in values:
             settings = best.updated(**{name: value})
             if settings not in done:
-                scores = group_scores(segmenters, images, settings, SCORES, cancel=cancel)
-                done[settings] = Trial(settings, scores)
+                scores = group_scores(segmenters, images, settings, metrics, cancel=cancel)
+                done[settings] = Trial(settings, scores, metric)
             tried += 1
             progress(tried, total)
         best = max(done.values(), key=lambda trial: trial.value).settings

@@ -65,7 +65,7 @@ class Survey:
     differing : bool
         Whether any image holds two pixels known not to belong together.
     diameter : float, optional
-        Median diameter of the objects, as circles of their area, in pixels.
+        Median diameter of the objects, as circles or spheres of their size, in pixels.
     largest : int
         Pixels of the largest object.
     """
@@ -157,7 +157,7 @@ def meant_by_zero(share: float) -> Zero:
 def _outside(ids: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Return which pixels are further away from every object than its rim may be wide."""
     areas = np.bincount(np.maximum(ids, 0).ravel())[1:]
-    diameter = median_diameter(areas[areas > 0])
+    diameter = median_diameter(areas[areas > 0], ids.ndim)
     if diameter is None:
         return np.zeros(ids.shape, bool)
     beyond: NDArray[np.bool_] = distance_transform_edt(ids <= 0) > max(
@@ -187,7 +187,7 @@ def survey(labels: Sequence[NDArray[np.int32]]) -> Survey:
             len(areas) + (pixels > 0) + bool((ids == OUTSIDE).any()) > 1
             for areas, pixels, ids in zip(objects, background, labels, strict=True)
         ),
-        diameter=median_diameter(areas),
+        diameter=median_diameter(areas, labels[0].ndim if labels else 2),
         largest=int(areas.max(initial=0)),
     )
 
@@ -210,11 +210,15 @@ def check_painted(found: Survey) -> None:
         )
 
 
-def median_diameter(areas: NDArray[Any]) -> float | None:
-    """Return the median diameter of circles of some areas, rounded; None without any."""
+def median_diameter(areas: NDArray[Any], ndim: int = 2) -> float | None:
+    """Return the median diameter of circles of some areas, rounded; None without any.
+
+    In 3D they are spheres of some volumes.
+    """
     if not areas.size:
         return None
-    return round(float(np.median(2 * np.sqrt(areas / np.pi))), 1)
+    diameters = 2 * np.sqrt(areas / np.pi) if ndim == 2 else np.cbrt(6 * areas / np.pi)
+    return round(float(np.median(diameters)), 1)
 
 
 def scale_offer(diameter: float | None, scale: float, parent: ModelMetadata) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ def augmented_crop(
     settings: AugmentationSettings,
     rng: Rng,
     *,
-    focus: tuple[int, int] | None = None,
+    focus: Sequence[int] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Cut a random crop and change it (methods A7).
 
@@ -55,7 +56,7 @@ def augmented_crop(
     image : array of float32, shape (C, side, side)
     labels : array of int32, shape (side, side)
     """
-    coordinates = _crop_coordinates(labels.shape, side, settings, rng, focus)
+    coordinates = crop_coordinates(labels.shape, side, settings, rng, focus)
     crop = np.stack(
         [ndimage.map_coordinates(channel, coordinates, order=1, mode="mirror") for channel in image]
     )
@@ -66,24 +67,27 @@ def augmented_crop(
     return change_intensity(crop, settings, rng), crop_labels
 
 
-def _crop_coordinates(
+def crop_coordinates(
     shape: tuple[int, ...],
     side: int,
     settings: AugmentationSettings,
     rng: Rng,
-    focus: tuple[int, int] | None,
+    focus: Sequence[int] | None,
 ) -> NDArray[np.float64]:
-    """Return where in the image the pixels of a crop lie, shape (2, side, side)."""
+    """Return where in an image the pixels of a crop lie, shape (2, side, side).
+
+    See `augmented_crop`.
+    """
     axis = np.arange(side) - (side - 1) / 2
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"))
     if rng.random() < 0.5:
         grid = grid[::-1]
     grid = grid * rng.choice([-1, 1], size=(2, 1, 1))
     if focus is None:
-        centre = np.array([_centre(size, side, rng) for size in shape])
+        centre = np.array([crop_centre(size, side, rng) for size in shape])
     else:
         centre = np.array(
-            [_near(at, size, side, rng) for at, size in zip(focus, shape, strict=True)]
+            [focused_centre(at, size, side, rng) for at, size in zip(focus, shape, strict=True)]
         )
     if rng.random() < settings.geometric_probability:
         angle = rng.uniform(0, 2 * np.pi)
@@ -98,14 +102,14 @@ def _crop_coordinates(
     return np.asarray(np.floor(grid + centre[:, None, None]))
 
 
-def _centre(size: int, side: int, rng: Rng) -> float:
+def crop_centre(size: int, side: int, rng: Rng) -> float:
     """Return a random crop centre along an axis, inside the image if it is large enough."""
     if size <= side:
         return (size - 1) / 2
     return float(rng.integers(0, size - side + 1)) + (side - 1) / 2
 
 
-def _near(focus: int, size: int, side: int, rng: Rng) -> float:
+def focused_centre(focus: int, size: int, side: int, rng: Rng) -> float:
     """Return a random crop centre along an axis, near enough to a pixel to show it.
 
     The crop stays inside the image as far as the pixel, turned by any angle, stays in the crop.
@@ -148,7 +152,7 @@ def change_intensity(
 
     Parameters
     ----------
-    image : array of float32, shape (C, Y, X)
+    image : array of float32, shape (C, *spatial)
         Normalised image.
     settings : AugmentationSettings
         How much is changed.
@@ -163,7 +167,7 @@ def change_intensity(
         changed = changed * contrast + rng.uniform(-settings.brightness, settings.brightness)
     if rng.random() < settings.blur_probability:
         sigma = rng.uniform(0, settings.blur)
-        changed = ndimage.gaussian_filter(changed, (0, sigma, sigma))
+        changed = ndimage.gaussian_filter(changed, (0, *(sigma for _ in image.shape[1:])))
     if rng.random() < settings.noise_probability:
         scale = rng.uniform(0, settings.noise)
         changed = changed + rng.normal(0, scale, size=changed.shape)
@@ -174,6 +178,9 @@ def change_intensity(
 class CrossTransform:
     """The transform of the cross branch: intensity, cutout, then flips (methods A6).
 
+    Volumes are cut out and flipped along all axes too; the authors change the gamma of their
+    sections besides.
+
     Attributes
     ----------
     flips : tuple of int
@@ -182,29 +189,30 @@ class CrossTransform:
         Whether y and x are exchanged after the flips.
     contrast, brightness : float
         Factor and shift of the intensities.
-    squares : tuple of (y, x)
-        Corners of the cut-out squares.
+    squares : tuple of (y, x) or (z, y, x)
+        Corners of the cut-out squares or blocks.
     square_side : int
-        Their common side in pixels.
+        Their common side in pixels; blocks have half as many sections.
     """
 
     flips: tuple[int, ...]
     transpose: bool
     contrast: float
     brightness: float
-    squares: tuple[tuple[int, int], ...]
+    squares: tuple[tuple[int, ...], ...]
     square_side: int
 
     @classmethod
-    def draw(cls, shape: tuple[int, int], rng: Rng) -> CrossTransform:
-        """Draw a transform for crops of `shape` (Y, X)."""
-        side = int(rng.integers(0, 21))
-        count = int(rng.integers(0, 21)) if side else 0
-        corners = tuple(
-            (int(rng.integers(0, shape[0])), int(rng.integers(0, shape[1]))) for _ in range(count)
-        )
+    def draw(cls, shape: Sequence[int], rng: Rng) -> CrossTransform:
+        """Draw a transform for crops of `shape` (Y, X) or (Z, Y, X)."""
+        if len(shape) == 2:
+            side, most = int(rng.integers(0, 21)), 20
+        else:
+            side, most = int(rng.integers(10, 21)), 60
+        count = int(rng.integers(0, most + 1)) if side else 0
+        corners = tuple(tuple(int(rng.integers(0, size)) for size in shape) for _ in range(count))
         return cls(
-            flips=tuple(axis for axis in (-1, -2) if rng.random() < 0.5),
+            flips=tuple(axis for axis in (-1, -2, -3)[: len(shape)] if rng.random() < 0.5),
             transpose=bool(rng.random() < 0.5),
             contrast=1 + rng.uniform(-0.05, 0.05),
             brightness=rng.uniform(-0.05, 0.05),
@@ -213,23 +221,27 @@ class CrossTransform:
         )
 
     def apply(self, image: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:
-        """Transform images of shape (B, C, Y, X).
+        """Transform images of shape (B, C, *spatial).
 
-        Cut-out squares take the mean intensity of the foreground, shape (B, Y, X).
+        Cut-out squares take the mean intensity of the foreground, shape (B, *spatial); blocks
+        of volumes become 0.
         """
         changed = image * self.contrast + self.brightness
         if self.squares:
-            inside = foreground[:, None].to(image.dtype)
-            total = inside.sum(dim=(2, 3), keepdim=True).clamp(min=1.0)
-            fill = (changed * inside).sum(dim=(2, 3), keepdim=True) / total
+            fill = image.new_zeros(())
+            if image.ndim == 4:
+                inside = foreground[:, None].to(image.dtype)
+                total = inside.sum(dim=(2, 3), keepdim=True).clamp(min=1.0)
+                fill = (changed * inside).sum(dim=(2, 3), keepdim=True) / total
             mask = torch.zeros(image.shape[2:], dtype=torch.bool, device=image.device)
-            for y, x in self.squares:
-                mask[y : y + self.square_side, x : x + self.square_side] = True
+            sides = (self.square_side // 2, self.square_side, self.square_side)[-mask.ndim :]
+            for corner in self.squares:
+                mask[tuple(slice(at, at + n) for at, n in zip(corner, sides, strict=True))] = True
             changed = torch.where(mask, fill, changed)
         changed = changed.flip(self.flips)
         return changed.transpose(-1, -2) if self.transpose else changed
 
     def undo(self, embedding: torch.Tensor) -> torch.Tensor:
-        """Bring an embedding of the transformed image back, shape (B, D, Y, X)."""
+        """Bring an embedding of the transformed image back, shape (B, D, *spatial)."""
         turned = embedding.transpose(-1, -2) if self.transpose else embedding
         return turned.flip(self.flips)

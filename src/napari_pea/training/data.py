@@ -1,8 +1,8 @@
-"""Annotated images, and the batches that are drawn from them."""
+"""Annotated images, and what is to be predicted for crops of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,9 @@ from napari_pea.core.affinity import label_affinities, pair_slices
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Neighborhood, Offset
 from napari_pea.training.annotation import OUTSIDE, UNANNOTATED
-from napari_pea.training.augment import augmented_crop
 from napari_pea.training.objectives import AffinityTarget
-from napari_pea.training.settings import ObjectiveSettings, TrainingSettings
+from napari_pea.training.settings import Background, ObjectiveSettings
+from napari_pea.training.widening import widened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 #: How far the ends of a random pair are apart at most, along each axis: what is further away
 #: a network cannot tell apart by what it sees, nor has to.
 DISTANT_REACH = 64
-#: How often a crop of a partly annotated image is drawn around its background strokes.
-BACKGROUND_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -34,9 +32,9 @@ class AnnotatedImage:
 
     Attributes
     ----------
-    image : array of float32, shape (C, Y, X)
+    image : array of float32, shape (C, *spatial)
         Normalised image.
-    labels : array of int32, shape (Y, X)
+    labels : array of int32, shape (*spatial)
         Object ids; 0 is background, and negative where nothing is annotated: see
         `napari_pea.training.annotation.annotated_labels`.
     weight : float
@@ -63,8 +61,8 @@ class Batch:
 
     Attributes
     ----------
-    images : tensor of float32, shape (B, C, Y, X)
-    foreground : tensor of int64, shape (B, Y, X)
+    images : tensor of float32, shape (B, C, *spatial)
+    foreground : tensor of int64, shape (B, *spatial)
         1 inside objects, -1 where nothing is annotated.
     target : AffinityTarget
         At full resolution.
@@ -86,18 +84,27 @@ def make_batch(
     settings: ObjectiveSettings,
     device: torch.device,
     rng: np.random.Generator | None = None,
+    factors: Sequence[int] | None = None,
 ) -> Batch:
     """Return a batch of (image, labels) crops of one size, on `device`.
 
     Labels of coarser levels are those at the middle of each block of pixels. A pair of pixels
-    counts where both are annotated. Without `rng` there are no distant pairs.
+    counts where both are annotated. Without `rng` there are no distant pairs. `factors` says
+    by how much each level of the pyramid is coarser than the one above along each axis; by
+    default 2.
     """
     images = np.stack([image for image, _ in crops])
     labels = np.stack([ids for _, ids in crops])
+    parted = np.stack([widened(ids) for ids in labels]) if settings.widened else labels
+    halves = (2,) * (labels.ndim - 1) if factors is None else factors
 
-    def target(neighborhood: Neighborhood, step: int) -> AffinityTarget:
-        coarse = labels[:, step // 2 :: step, step // 2 :: step]
-        pairs = [known_affinities(ids, neighborhood.offset_list) for ids in coarse]
+    def target(neighborhood: Neighborhood, level: int) -> AffinityTarget:
+        steps = [factor**level for factor in halves]
+        coarse = parted[(slice(None), *(slice(step // 2, None, step) for step in steps))]
+        pairs = [
+            known_affinities(ids, neighborhood.offset_list, settings.background_pairs)
+            for ids in coarse
+        ]
         return AffinityTarget.of(
             neighborhood.offset_list,
             torch.from_numpy(np.stack([affinities for affinities, _ in pairs])).to(device),
@@ -106,11 +113,11 @@ def make_batch(
         )
 
     return Batch(
-        images=torch.from_numpy(images).to(device, memory_format=torch.channels_last),
+        images=torch.from_numpy(images).to(device, memory_format=memory_format(labels.ndim - 1)),
         foreground=torch.from_numpy(np.clip(labels, UNANNOTATED, 1).astype(np.int64)).to(device),
-        target=target(settings.neighborhood, 1),
+        target=target(settings.neighborhood, 0),
         pyramid=tuple(
-            target(neighborhood, 2**level)
+            target(neighborhood, level)
             for level, neighborhood in enumerate(settings.pyramid_neighborhoods, start=1)
         ),
         distant=None
@@ -120,22 +127,24 @@ def make_batch(
 
 
 def known_affinities(
-    labels: NDArray[np.int32], offsets: Sequence[Offset]
+    labels: NDArray[np.int32], offsets: Sequence[Offset], background: Background = "object"
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the target affinities of labels that are annotated in part.
 
     Parameters
     ----------
-    labels : array of int32, shape (Y, X)
+    labels : array of int32, shape (*spatial)
         Object ids; 0 is background, and negative where nothing is annotated.
     offsets : sequence of tuple of int
         Steps in pixels.
+    background : {"object", "apart", "ignored"}
+        What pairs of background are: see `ObjectiveSettings`.
 
     Returns
     -------
-    affinities : array of float32, shape (N, Y, X)
+    affinities : array of float32, shape (N, *spatial)
         1 where both ends carry the same id.
-    valid : array of bool, shape (N, Y, X)
+    valid : array of bool, shape (N, *spatial)
         Where both ends are annotated, or one is in an object and the other outside of all.
     """
     affinities, valid = label_affinities(labels, offsets, ignore_label=UNANNOTATED)
@@ -147,6 +156,16 @@ def known_affinities(
                 here, there = slices
                 known[here] &= ~(outside[here] & (labels[there] <= 0))
                 known[here] &= ~(outside[there] & (labels[here] <= 0))
+    if background != "object":
+        # Where the ids are the same, one end tells what both are.
+        affinities *= labels > 0
+    if background == "ignored":
+        empty = labels == 0
+        for known, offset in zip(valid, offsets, strict=True):
+            slices = pair_slices(labels.shape, offset)
+            if slices is not None:
+                here, there = slices
+                known[here] &= ~(empty[here] & empty[there])
     return affinities, valid
 
 
@@ -157,7 +176,7 @@ def distant_pairs(
 
     Parameters
     ----------
-    labels : array of int32, shape (B, Y, X)
+    labels : array of int32, shape (B, *spatial)
         Object ids; 0 is background, and negative where nothing is annotated.
     count : int
         Pairs to draw in each image. Both ends are annotated in half of them; in the others
@@ -171,7 +190,7 @@ def distant_pairs(
         Which image, and the flat positions of two pixels that are at most `DISTANT_REACH`
         apart along each axis.
     """
-    width = labels.shape[2]
+    shape = labels.shape[1:]
     found = [np.zeros((0, 3), np.int64)]
     for index, ids in enumerate(labels):
         flat = ids.ravel()
@@ -182,7 +201,8 @@ def distant_pairs(
         first = rng.choice(known, size=count)
         partners = np.flatnonzero(flat != UNANNOTATED)
         second = np.concatenate([rng.choice(known, half), rng.choice(partners, count - half)])
-        steps = np.abs(np.stack(np.divmod(first, width)) - np.stack(np.divmod(second, width)))
+        ends = [np.stack(np.unravel_index(end, shape)) for end in (first, second)]
+        steps = np.abs(ends[0] - ends[1])
         kept = (flat[first] != flat[second]) & (steps <= DISTANT_REACH).all(axis=0)
         kept &= (flat[first] > 0) | (flat[second] != OUTSIDE)
         pairs = np.stack([np.full(count, index), first, second], axis=1)
@@ -228,139 +248,27 @@ def check_annotated(
         )
 
 
-def centre_crop(item: AnnotatedImage, side: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Return the middle of an image and its labels, at most `side` wide, in multiples of 16.
+def memory_format(ndim: int) -> torch.memory_format:
+    """Return the layout in which networks of `ndim` axes are fastest."""
+    return torch.channels_last if ndim == 2 else torch.channels_last_3d
 
-    Sides below 16 are filled up by mirroring.
+
+def centre_crop(
+    item: AnnotatedImage, shape: Sequence[int], divisor: Sequence[int]
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Return the middle of an image and its labels, in multiples of `divisor`.
+
+    Sides are at most those of `shape`; what is smaller than the divisor is filled up by
+    mirroring.
     """
-    missing = [(0, max(0, 16 - size)) for size in item.labels.shape]
+    missing = [
+        (0, max(0, step - size)) for size, step in zip(item.labels.shape, divisor, strict=True)
+    ]
     image = np.pad(item.image, [(0, 0), *missing], mode="symmetric")
     labels = np.pad(item.labels, missing, mode="symmetric")
     where = []
-    for size in labels.shape:
-        length = min(side, size // 16 * 16)
+    for size, side, step in zip(labels.shape, shape, divisor, strict=True):
+        length = min(side, size // step * step)
         start = (size - length) // 2
         where.append(slice(start, start + length))
-    rows, columns = where
-    return image[:, rows, columns], labels[rows, columns]
-
-
-class CropSampler:
-    """Draws training crops; each draw depends only on the seed and its number.
-
-    So a run that is resumed sees what the uninterrupted run would have seen.
-
-    Parameters
-    ----------
-    images : sequence of AnnotatedImage
-        Crops of partly annotated ones are drawn around what is annotated.
-    settings : TrainingSettings
-        The run.
-    replay : sequence of AnnotatedImage, optional
-        Images from which a share of every batch comes: see `napari_pea.training.replay`.
-    """
-
-    def __init__(
-        self,
-        images: Sequence[AnnotatedImage],
-        settings: TrainingSettings,
-        replay: Sequence[AnnotatedImage] = (),
-    ) -> None:
-        self._settings = settings
-        self._pool = _Pool.of(images)
-        self._replayed = _Pool.of(replay) if replay else None
-        # The same number in every batch keeps the statistics of batch norm steady.
-        self._n_replayed = round(settings.replay * settings.batch_size) if replay else 0
-
-    def crops(self, iteration: int) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32]]]:
-        """Yield the augmented crops of an iteration."""
-        settings = self._settings
-        for index in range(settings.batch_size):
-            rng = np.random.default_rng((settings.seed, iteration, index))
-            pool = self._pool
-            if self._replayed is not None and index < self._n_replayed:
-                pool = self._replayed
-            item, foci = pool.draw(rng)
-            yield augmented_crop(
-                item.image,
-                item.labels,
-                settings.crop,
-                settings.augmentation,
-                rng,
-                focus=None if foci is None else foci.draw(rng),
-            )
-
-
-@dataclass(frozen=True)
-class _Pool:
-    """Images, and how often each is drawn."""
-
-    images: tuple[AnnotatedImage, ...]
-    foci: tuple[_Foci | None, ...]
-    probabilities: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, images: Sequence[AnnotatedImage]) -> _Pool:
-        foci = tuple(_Foci.of(item.labels) if item.sparse else None for item in images)
-        weights = np.array(
-            [
-                item.weight * (1 if known is None else known.n_ids)
-                for item, known in zip(images, foci, strict=True)
-            ],
-            dtype=float,
-        )
-        return cls(tuple(images), foci, weights / weights.sum())
-
-    def draw(self, rng: np.random.Generator) -> tuple[AnnotatedImage, _Foci | None]:
-        number = rng.choice(len(self.images), p=self.probabilities)
-        return self.images[number], self.foci[number]
-
-
-@dataclass(frozen=True)
-class _Foci:
-    """The annotated pixels of an image, from which crops are drawn.
-
-    Attributes
-    ----------
-    positions : array of int
-        Flat positions of the annotated pixels, sorted by id.
-    starts : array of int
-        Where in `positions` each id begins, and their end.
-    has_background : bool
-        Whether the first id is the background.
-    width : int
-        Of the image.
-    """
-
-    positions: NDArray[np.intp]
-    starts: NDArray[np.intp]
-    has_background: bool
-    width: int
-
-    @classmethod
-    def of(cls, labels: NDArray[np.int32]) -> _Foci:
-        flat = labels.ravel()
-        known = np.flatnonzero(flat >= 0)
-        positions = known[np.argsort(flat[known], kind="stable")]
-        ids, starts = np.unique(flat[positions], return_index=True)
-        return cls(
-            positions=positions,
-            starts=np.append(starts, positions.size),
-            has_background=bool(ids.size and ids[0] == 0),
-            width=labels.shape[1],
-        )
-
-    @property
-    def n_ids(self) -> int:
-        return len(self.starts) - 1
-
-    def draw(self, rng: np.random.Generator) -> tuple[int, int]:
-        """Return a pixel of an object, each as likely as the others, or of the background."""
-        n_objects = self.n_ids - self.has_background
-        if self.has_background and (not n_objects or rng.random() < BACKGROUND_SHARE):
-            chosen = 0
-        else:
-            chosen = int(self.has_background) + int(rng.integers(n_objects))
-        where = rng.integers(self.starts[chosen], self.starts[chosen + 1])
-        y, x = divmod(int(self.positions[where]), self.width)
-        return y, x
+    return image[(slice(None), *where)], labels[tuple(where)]

@@ -36,11 +36,11 @@ class HeldOut:
 
     Attributes
     ----------
-    image : array of float32, shape (C, Y, X)
+    image : array of float32, shape (C, *spatial)
         The part of the normalised image.
-    truth : array of int32, shape (Y, X)
+    truth : array of int32, shape (*spatial)
         The objects that are held out; 0 elsewhere.
-    others : array of int32, shape (Y, X)
+    others : array of int32, shape (*spatial)
         The other painted objects; 0 elsewhere.
     region : tuple of slice
         Where the part lies in the image.
@@ -51,7 +51,7 @@ class HeldOut:
     image: NDArray[np.float32]
     truth: NDArray[np.int32]
     others: NDArray[np.int32]
-    region: tuple[slice, slice]
+    region: tuple[slice, ...]
     index: int
 
 
@@ -126,12 +126,13 @@ def all_held_out(images: Sequence[AnnotatedImage]) -> list[HeldOut]:
 def _around(item: AnnotatedImage, taken: NDArray[np.bool_], index: int) -> HeldOut:
     """Return the part of an image around the objects that are taken."""
     limits = []
-    for axis in (0, 1):
-        where = np.flatnonzero(taken.any(axis=1 - axis))
+    for axis in range(taken.ndim):
+        others = tuple(other for other in range(taken.ndim) if other != axis)
+        where = np.flatnonzero(taken.any(axis=others))
         limits.append(
             slice(max(0, int(where[0]) - MARGIN), min(taken.shape[axis], int(where[-1]) + MARGIN))
         )
-    region = (limits[0], limits[1])
+    region = tuple(limits)
     ids, inside = item.labels[region], taken[region]
     return HeldOut(
         image=item.image[(slice(None), *region)],
@@ -208,9 +209,9 @@ def on_held_out(
 
     Parameters
     ----------
-    labels : array of int, shape (Y, X)
+    labels : array of int, shape (*spatial)
         What was found.
-    truth, others : array of int, shape (Y, X)
+    truth, others : array of int, shape (*spatial)
         Held-out objects, and the other painted ones.
     """
     areas = np.bincount(labels.ravel())

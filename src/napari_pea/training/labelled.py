@@ -24,9 +24,9 @@ class LabelledImage:
 
     Attributes
     ----------
-    image : array, shape (Y, X) or with channels
+    image : array, shape (*spatial) or with channels
         Raw intensities.
-    labels : array of int, shape (Y, X)
+    labels : array of int, shape (*spatial)
         Object ids.
     name : str
         For messages.
@@ -40,9 +40,9 @@ class LabelledImage:
         Which axis holds the channels; without it colour images are taken as grey.
     zero : {"background", "not-annotated", "auto"}
         What id 0 means: see `napari_pea.training.annotation.annotated_labels`.
-    background : array, shape (Y, X), optional
+    background : array, shape (*spatial), optional
         Pixels other than 0 are known to be background.
-    region : array, shape (Y, X), optional
+    region : array, shape (*spatial), optional
         Pixels that are 0 here are not annotated.
     whole_objects : bool
         Whether painted objects are painted whole but for a rim.

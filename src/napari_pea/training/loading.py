@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_pea.training.data import Batch, CropSampler, make_batch
+from napari_pea.training.data import Batch, make_batch
+from napari_pea.training.sampling import CropSampler
 from napari_pea.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -79,4 +80,5 @@ class BatchLoader:
             settings.objective,
             self._device,
             np.random.default_rng((settings.seed, iteration, settings.batch_size + 1)),
+            self._sampler.factors,
         )

@@ -1,10 +1,11 @@
 """The objectives of PEA: self-correlation, cross-correlation and the pyramid (methods A5).
 
 Terms are sums over the channels of a neighborhood of the mean squared error over all valid
-pairs; a pyramid level at 1/k of the size counts 1/k, which is the relative weight that the
-authors' normaliser gives it. Their common factor, the height of the crop, is left out: Adam
-is blind to it but for its eps, which is scaled instead (see `optimization`). Pairs that leave
-the crop count nowhere, neither in the mean nor in the class ratio.
+pairs; in images a pyramid level at 1/k of the size counts 1/k, which is the relative weight that
+the authors' normaliser gives it, while in volumes all levels count the same. The common factor
+of images, the height of the crop, is left out: Adam is blind to it but for its eps, which is
+scaled instead (see `optimization`). Pairs that leave the crop count nowhere, neither in the mean
+nor in the class ratio.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def distant_loss(vectors: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
 
     Parameters
     ----------
-    vectors : tensor, shape (B, D, Y, X)
+    vectors : tensor, shape (B, D, *spatial)
         Embedding vectors of unit length.
     pairs : tensor of int64, shape (P, 3)
         Which image, and the flat positions of two pixels in it.

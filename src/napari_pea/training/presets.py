@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from napari_pea.core.errors import InputError
+from napari_pea.core.neighborhood import CONNECTIVITIES
 from napari_pea.models.catalogue import find_model
+from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.package import read_metadata
 from napari_pea.training.settings import TrainingSettings
 
@@ -53,6 +55,9 @@ DEFAULT_PRESET: PresetName = "standard"
 BATCH_SIZE, CROP, HOLD_OUT, DISTANT_PAIRS, EMA_DECAY = 4, 128, 0.15, 2000, 0.98
 #: Share of the crops that show what the model knows already, if it is to keep that.
 REPLAY = 0.5
+#: What a run on volumes takes over from that of the model it starts from.
+KEPT_OF_VOLUMES = ("batch_size", "crop", "crop_depth")
+KEPT_OF_THEIR_PAIRS = ("connectivity", "z_ranges", "pyramid_ranges", "background_pairs", "widened")
 
 
 def default_settings(start: str | Path | None = None) -> TrainingSettings:
@@ -61,7 +66,8 @@ def default_settings(start: str | Path | None = None) -> TrainingSettings:
     Parameters
     ----------
     start : str or Path, optional
-        A model to go on from: its ranges are trained.
+        A model to go on from: its ranges are trained, and if it is one of volumes, on crops
+        and pairs like its own.
 
     Raises
     ------
@@ -71,7 +77,19 @@ def default_settings(start: str | Path | None = None) -> TrainingSettings:
     settings = TrainingSettings()
     if start is None:
         return settings
-    return settings.updated(ranges=read_metadata(find_model(start)).training_ranges)
+    parent = read_metadata(find_model(start))
+    return settings.updated(ranges=parent.training_ranges, **_of_volumes(parent))
+
+
+def _of_volumes(parent: ModelMetadata) -> dict[str, Any]:
+    """Return what a run on volumes takes over from its start; nothing from one of images."""
+    run = parent.training
+    pairs = run.get("objective", {})
+    if pairs.get("connectivity") not in CONNECTIVITIES[3]:
+        return {}
+    return {name: run[name] for name in KEPT_OF_VOLUMES if name in run} | {
+        name: pairs[name] for name in KEPT_OF_THEIR_PAIRS if name in pairs
+    }
 
 
 def chosen_settings(
@@ -127,13 +145,13 @@ def preset_settings(name: str, base: TrainingSettings, *, start: bool) -> Traini
     preset = {str(known): value for known, value in PRESETS.items()}.get(name)
     if preset is None:
         raise InputError(f"There is no preset {name!r}: choose {', '.join(PRESETS)}.")
+    crops = {"batch_size": BATCH_SIZE, "crop": CROP} if base.objective.ndim == 2 else {}
     return base.updated(
         iterations=preset.iterations,
         learning_rate=preset.learning_rate if start else preset.new_learning_rate,
         validate_every=preset.validate_every,
         checkpoint_every=preset.checkpoint_every,
-        batch_size=BATCH_SIZE,
-        crop=CROP,
+        **crops,
         hold_out=HOLD_OUT,
         distant_pairs=DISTANT_PAIRS,
         ema_decay=EMA_DECAY,

@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,8 @@ class RunPlan:
         One sentence for people: what it is trained on.
     layers : tuple of str
         Names of the images that were painted in a viewer and may be nowhere else.
+    layouts : mapping
+        How they lay there, as plain values by the names of the layers.
     """
 
     images: tuple[LabelledImage, ...]
@@ -73,6 +75,7 @@ class RunPlan:
     device: str = "auto"
     description: str = ""
     layers: tuple[str, ...] = ()
+    layouts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ class KeptRun:
             "device": plan.device,
             "description": plan.description,
             "layers": list(plan.layers),
+            "layouts": dict(plan.layouts),
         }
         # Written last: without it there is no run.
         self._tell(PLAN_NAME, told)
@@ -174,6 +178,7 @@ class KeptRun:
                 device=told["device"],
                 description=told["description"],
                 layers=tuple(told["layers"]),
+                layouts=told.get("layouts", {}),
             )
         except (OSError, ValueError, KeyError, TypeError, BadZipFile, ValidationError) as error:
             raise InputError(

@@ -126,6 +126,7 @@ def train_model(
         )
     torch.manual_seed(settings.seed)
     network, metadata, parent = _start(model, start, training, settings)
+    settings = settings.for_ndim(network.ndim)
     items = annotated(training, metadata, network)
     held_out = annotated(validation, metadata, network)
     found = survey([item.labels for item in items])

@@ -7,11 +7,12 @@ from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.neighborhood import Neighborhood, whole_numbers
+from napari_pea.core.neighborhood import CONNECTIVITIES, Neighborhood, whole_numbers
 from napari_pea.core.settings import SegmentationSettings
 
 OptimizerName = Literal["adamw", "paper"]
 ScheduleName = Literal["one-cycle", "constant"]
+Background = Literal["object", "apart", "ignored"]
 
 
 def _check_types(settings: Any) -> None:
@@ -40,8 +41,9 @@ class ObjectiveSettings:
 
     Parameters
     ----------
-    ranges, connectivity
-        The neighborhood whose affinities are trained.
+    ranges, connectivity, z_ranges
+        The neighborhood whose affinities are trained. Connectivity 4 and 8 are those of
+        images, 6, 18 and 26 those of volumes, which alone have z ranges.
     self_weight : float
         Weight of the self-correlation term (SCM).
     cross_weight : float
@@ -50,7 +52,15 @@ class ObjectiveSettings:
     pyramid_weight : float
         Weight of the self-correlation terms of the embedding pyramid (EPM).
     pyramid_ranges : tuple of int
-        How many of the shortest ranges are trained at 1/2, 1/4, 1/8 and 1/16.
+        How many of the shortest ranges are trained at 1/2, 1/4, 1/8 and 1/16; the authors
+        take 1 each in 3D.
+    background_pairs : {"object", "apart", "ignored"}
+        Whether two pixels of background belong together like those of an object, or no pair
+        with background does, as in the authors' 3D code; "ignored" is "apart" without the
+        pairs that are background at both ends, which then count nowhere.
+    widened : bool
+        Whether objects that touch within a section are parted by a line of background, as in
+        the authors' 3D code. The foreground is trained without it.
     foreground_weight : float
         Weight of the cross entropy of the foreground; 4 corresponds to the authors' 1000.
     balance_classes : bool
@@ -73,10 +83,13 @@ class ObjectiveSettings:
     # What is trained is what is looked at afterwards.
     ranges: tuple[int, ...] = SegmentationSettings.ranges
     connectivity: int = 4
+    z_ranges: tuple[int, ...] | None = None
     self_weight: float = 1.0
     cross_weight: float = 0.0
     pyramid_weight: float = 1.0
     pyramid_ranges: tuple[int, ...] = (4, 3, 2, 1)
+    background_pairs: Background = "object"
+    widened: bool = False
     foreground_weight: float = 4.0
     balance_classes: bool = True
     balance_foreground: bool = False
@@ -88,8 +101,18 @@ class ObjectiveSettings:
     def __post_init__(self) -> None:
         _check_types(self)
         # Wrong ranges are to be told now, not when training begins.
-        for name, what in (("ranges", "range"), ("pyramid_ranges", "number of pyramid ranges")):
-            object.__setattr__(self, name, whole_numbers(getattr(self, name), what))
+        for name, what in (
+            ("ranges", "range"),
+            ("z_ranges", "z range"),
+            ("pyramid_ranges", "number of pyramid ranges"),
+        ):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, whole_numbers(getattr(self, name), what))
+        if self.background_pairs not in get_args(Background):
+            raise InputError(
+                f"background_pairs {self.background_pairs!r} is not known: use "
+                f"{', '.join(get_args(Background))}."
+            )
         for name in (
             *("self_weight", "cross_weight", "pyramid_weight", "foreground_weight"),
             *("distant_pairs", "distant_weight"),
@@ -104,9 +127,22 @@ class ObjectiveSettings:
         _ = self.neighborhood
 
     @property
+    def ndim(self) -> int:
+        """The number of axes of the images that the connectivity is one of; 2 for others."""
+        return 3 if self.connectivity in CONNECTIVITIES[3] else 2
+
+    @property
     def neighborhood(self) -> Neighborhood:
         """The neighborhood at full resolution."""
-        return Neighborhood(self.ranges, self.connectivity)
+        return Neighborhood(self.ranges, self.connectivity, self.ndim, self.z_ranges)
+
+    def for_ndim(self, ndim: int) -> ObjectiveSettings:
+        """Return the settings for images of `ndim` axes: as many of them may change at once."""
+        if ndim == self.ndim:
+            return self
+        n_axes = CONNECTIVITIES[self.ndim][self.connectivity]
+        same = {axes: known for known, axes in CONNECTIVITIES[ndim].items()}
+        return replace(self, connectivity=same[min(n_axes, ndim)], z_ranges=None)
 
     @property
     def pyramid_neighborhoods(self) -> tuple[Neighborhood, ...]:
@@ -139,6 +175,11 @@ class AugmentationSettings:
         How often a crop is blurred or made noisy.
     blur, noise : float
         Largest blur in pixels and largest standard deviation of the noise.
+    missing_probability, shift_probability : float
+        How often a section of a volume is missing, and how often all sections from some one
+        on are shifted.
+    shift : int
+        Largest shift in pixels.
     """
 
     geometric_probability: float = 0.7
@@ -153,6 +194,9 @@ class AugmentationSettings:
     blur: float = 1.0
     noise_probability: float = 0.25
     noise: float = 0.06
+    missing_probability: float = 0.0
+    shift_probability: float = 0.0
+    shift: int = 10
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -167,6 +211,8 @@ class AugmentationSettings:
             )
         if self.elastic_spacing < 1:
             raise InputError(f"elastic_spacing must be at least 1, not {self.elastic_spacing}.")
+        if self.shift < 0:
+            raise InputError(f"shift cannot be negative: {self.shift}.")
         for known in fields(self):
             value = getattr(self, known.name)
             if known.name.endswith("_probability") and not 0 <= value <= 1:
@@ -185,6 +231,9 @@ class TrainingSettings:
         Number of optimiser steps.
     batch_size, crop : int
         Crops for each step and their side in pixels, a multiple of 16.
+    crop_depth : int
+        Sections of the crops of volumes: a multiple of 16 where the network treats sections
+        like pixels.
     learning_rate, weight_decay : float
         Of the optimiser; for "one-cycle" the peak.
     optimizer : {"adamw", "paper"}
@@ -212,6 +261,7 @@ class TrainingSettings:
     iterations: int = 3000
     batch_size: int = 4
     crop: int = 256
+    crop_depth: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
     optimizer: OptimizerName = "adamw"
@@ -235,7 +285,10 @@ class TrainingSettings:
         ):
             if not isinstance(getattr(self, name), kind):
                 raise InputError(f"{name} must be {kind.__name__}, not {getattr(self, name)!r}.")
-        for name in ("iterations", "batch_size", "crop", "validate_every", "checkpoint_every"):
+        for name in (
+            *("iterations", "batch_size", "crop", "crop_depth"),
+            *("validate_every", "checkpoint_every"),
+        ):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}.")
         if self.crop % 16:
@@ -263,6 +316,16 @@ class TrainingSettings:
                     f"The {name} {getattr(self, name)!r} is not known: use "
                     f"{' or '.join(get_args(known))}."
                 )
+
+    @property
+    def crop_shape(self) -> tuple[int, ...]:
+        """The shape of a crop."""
+        plane = (self.crop, self.crop)
+        return plane if self.objective.ndim == 2 else (self.crop_depth, *plane)
+
+    def for_ndim(self, ndim: int) -> TrainingSettings:
+        """Return the settings for a network of `ndim` axes."""
+        return replace(self, objective=self.objective.for_ndim(ndim))
 
     def updated(self, **changes: Any) -> TrainingSettings:
         """Return settings with some values changed, those of the parts included.

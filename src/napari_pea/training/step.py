@@ -6,7 +6,7 @@ import torch
 
 from napari_pea.core.networks.base import EmbeddingNetwork
 from napari_pea.training.augment import CrossTransform
-from napari_pea.training.data import Batch
+from napari_pea.training.data import Batch, memory_format
 from napari_pea.training.objectives import (
     correlation_loss,
     distant_loss,
@@ -50,14 +50,16 @@ def batch_losses(
             zip(output.pyramid, batch.pyramid, strict=True), start=1
         ):
             coarse = unit_embedding(embedding)
-            terms.append(correlation_loss(coarse, coarse, target) / 2**level)
+            # What the authors' normaliser comes to: see `objectives`.
+            share = 1 / 2**level if network.ndim == 2 else 1.0
+            terms.append(correlation_loss(coarse, coarse, target) * share)
         losses["pyramid"] = settings.pyramid_weight * torch.stack(terms).sum()
     if batch.distant is not None and settings.distant_weight > 0:
         losses["distant"] = settings.distant_weight * distant_loss(vectors, batch.distant)
     if transform is not None and settings.cross_weight > 0:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not settings.detach_cross):
             changed = transform.apply(batch.images, batch.foreground > 0)
-            changed = changed.contiguous(memory_format=torch.channels_last)
+            changed = changed.contiguous(memory_format=memory_format(network.ndim))
             other = transform.undo(unit_embedding(network(changed).embedding))
         cross = correlation_loss(vectors, other, batch.target)
         if settings.symmetric_cross:

@@ -8,7 +8,6 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch.optim.swa_utils import AveragedModel
 
 from napari_pea.core.device import Precision, autocast
 from napari_pea.core.errors import Cancelled, InputError
@@ -24,15 +23,20 @@ from napari_pea.training.control import (
 )
 from napari_pea.training.data import (
     AnnotatedImage,
-    CropSampler,
-    centre_crop,
     check_annotated,
     make_batch,
+    memory_format,
 )
 from napari_pea.training.freezing import freeze
 from napari_pea.training.history import History, Row
 from napari_pea.training.loading import BatchLoader
-from napari_pea.training.optimization import make_optimizer, make_schedule, moving_average
+from napari_pea.training.optimization import (
+    averaged_model,
+    make_optimizer,
+    make_schedule,
+    quicken_statistics,
+)
+from napari_pea.training.sampling import CropSampler, validation_crops
 from napari_pea.training.settings import TrainingSettings
 from napari_pea.training.step import batch_losses
 from napari_pea.training.validation import DECISIVE_SCORE
@@ -46,8 +50,6 @@ Keeper = Callable[[EmbeddingNetwork, dict[str, float], int], None]
 LOG_EVERY = 50
 #: Gradients are scaled down to this norm.
 LARGEST_GRADIENT = 5.0
-#: The validation loss is measured on at most this many crops.
-VALIDATION_CROPS = 24
 
 
 class DivergenceError(InputError):
@@ -123,17 +125,14 @@ class Trainer:
         if validation:
             check_annotated(validation, network.in_channels, "validation")
         self._device = device or torch.device("cpu")
-        self.loader = BatchLoader(CropSampler(images, settings, replay), settings, self._device)
+        self._sampler = CropSampler(images, settings, replay, network.divisor)
+        self.loader = BatchLoader(self._sampler, settings, self._device)
         self._precision: Precision = precision
         self._network: EmbeddingNetwork = network.to(  # type: ignore[call-overload]
-            self._device, memory_format=torch.channels_last
+            self._device, memory_format=memory_format(network.ndim)
         )
-        self._average = AveragedModel(
-            self._network,
-            device=self._device,
-            multi_avg_fn=moving_average(settings.ema_decay),
-            use_buffers=True,
-        )
+        quicken_statistics(network, settings.iterations)
+        self._average = averaged_model(self._network, settings, self._device)
         self._frozen = freeze(self._network, settings.frozen_stages)
         self._optimizer = make_optimizer(network, settings)
         self._schedule = make_schedule(self._optimizer, settings)
@@ -142,10 +141,7 @@ class Trainer:
         self._is_trained = is_trained
         self._reporter = Reporter(hooks or TrainingHooks())
         self._pending: list[dict[str, float]] = []
-        self._validation_crops = [
-            centre_crop(item, settings.crop)
-            for item in validation[:: -(-len(validation) // VALIDATION_CROPS) or 1]
-        ]
+        self._validation_crops = validation_crops(validation, settings, network.divisor)
 
     @property
     def averaged_network(self) -> EmbeddingNetwork:
@@ -279,7 +275,7 @@ class Trainer:
         transform = None
         if objective.cross_weight > 0:
             rng = np.random.default_rng((settings.seed, self.iteration, settings.batch_size))
-            transform = CrossTransform.draw((settings.crop, settings.crop), rng)
+            transform = CrossTransform.draw(settings.crop_shape, rng)
         self._network.train()
         for stage in self._frozen:
             stage.eval()
@@ -359,11 +355,12 @@ class Trainer:
     def _validation_loss(self, network: EmbeddingNetwork, cancel: CancelToken | None) -> float:
         """Return the mean loss over the validation crops, without the cross term."""
         losses = []
+        objective, factors = self.settings.objective, self._sampler.factors
         with torch.inference_mode(), autocast(self._device, self._precision):
             for crop in self._validation_crops:
                 check_cancel(cancel)
-                batch = make_batch([crop], self.settings.objective, self._device)
-                terms = batch_losses(network, batch, self.settings.objective)
+                batch = make_batch([crop], objective, self._device, factors=factors)
+                terms = batch_losses(network, batch, objective)
                 losses.append(sum(term.item() for term in terms.values()))
         return float(np.mean(losses))
 
