@@ -11,7 +11,7 @@ import zarr
 
 from napari_pea.core.errors import InputError
 from napari_pea.io import read_image, write_labels
-from napari_pea.io.lazy import open_image
+from napari_pea.io.lazy import missing_chunks, open_image
 
 VOLUME = np.arange(4 * 30 * 20, dtype=np.uint16).reshape(4, 30, 20)
 REGION = (slice(1, 3), slice(5, 25), slice(0, 20))
@@ -98,5 +98,34 @@ def test_a_chunk_that_cannot_be_decoded_is_named(tmp_path):
     chunk = next(path for path in (tmp_path / "v.zarr" / "c" / "1").rglob("*") if path.is_file())
     chunk.write_bytes(b"nothing")
     assert np.array_equal(image[0:2], VOLUME[0:2])
+    with pytest.raises(InputError, match=r"chunk c/1/0/0 of .*v.zarr cannot be decoded"):
+        image[1:4, :, 7]
+
+
+def test_a_damaged_part_of_a_tiff_is_named(tmp_path):
+    path = tmp_path / "v.tif"
+    WRITERS["tiled.tif"](path)
+    image = open_image(path)
+    written = path.read_bytes()
+    with tifffile.TiffFile(path) as tiff:
+        start = tiff.pages[2].dataoffsets[0]
+    path.write_bytes(written[:start] + bytes(20) + written[start + 20 :])
+    assert np.array_equal(image[0:2], VOLUME[0:2])
     with pytest.raises(InputError, match="in 2:4, 0:, 0:"):
         image[2:4, :, :]
+
+
+def test_chunks_that_are_not_stored_are_counted(tmp_path):
+    for name in WRITERS:
+        WRITERS[name](tmp_path / name)
+        assert missing_chunks(open_image(tmp_path / name))[0] == 0
+    path = tmp_path / "holes.zarr"
+    array = zarr.create_array(path, shape=(4, 30, 20), chunks=(1, 30, 10), dtype=np.uint16)
+    array[:3] = 1
+    assert missing_chunks(open_image(path)) == missing_chunks(array) == (2, 8)
+    import h5py
+
+    with h5py.File(tmp_path / "holes.h5", "w") as file:
+        file.create_dataset("raw", (4, 30, 20), chunks=(1, 30, 10), dtype="u2")[0] = 1
+    assert missing_chunks(open_image(tmp_path / "holes.h5")) == (6, 8)
+    assert missing_chunks(VOLUME) == (0, 0)

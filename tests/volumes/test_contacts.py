@@ -55,9 +55,9 @@ def test_pairs_of_all_blocks_are_those_of_the_array(data):
     grid = Grid(shape, side, reach_of(neighborhood))
     found = []
     for block in grid:
-        inner = (slice(None), *block.core)
+        outer = (slice(None), *block.outer)
         within = contacts_within(
-            labels[block.core].astype(np.uint32), vectors[inner], block, neighborhood, strides
+            labels[block.core].astype(np.uint32), vectors[outer], block, neighborhood, strides
         )
         frame = widened(block.core, reach_of(neighborhood), shape)
         crossing = Crossing.of(block, frame, grid, neighborhood, strides)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +114,30 @@ def open_image(name: str | Path) -> LazyImage:
         raise InputError(f"The file {path} is damaged or not what its name says.") from error
 
 
+def missing_chunks(image: Any) -> tuple[int, int]:
+    """Return how many chunks of an image are not stored, and how many it has.
+
+    Zarr and HDF5 give a fill value in their place and tell nobody.
+
+    Parameters
+    ----------
+    image : array-like
+        A `LazyImage`, a Zarr array, or any other one, of which no chunks are known.
+    """
+    import zarr
+
+    if isinstance(image, LazyImage):
+        if image.read is _read_zarr:
+            from napari_pea.io.ome_zarr import open_ome_zarr
+
+            return missing_chunks(open_ome_zarr(image.path)[0])
+        if isinstance(image.read, _Hdf5Reader):
+            return image.read.missing(image.path)
+    if isinstance(image, zarr.Array):
+        return image.nchunks - image.nchunks_initialized, image.nchunks
+    return 0, 0
+
+
 def _open_zarr(path: Path, key: str) -> LazyImage:
     from napari_pea.io.ome_zarr import open_ome_zarr
 
@@ -123,7 +149,36 @@ def _open_zarr(path: Path, key: str) -> LazyImage:
 def _read_zarr(path: Path, region: Index) -> NDArray[Any]:
     from napari_pea.io.ome_zarr import open_ome_zarr
 
-    return np.asarray(open_ome_zarr(path)[0][region])
+    array = open_ome_zarr(path)[0]
+    try:
+        return np.asarray(array[region])
+    except (MemoryError, IndexError):
+        raise
+    except Exception as error:
+        broken = _broken_chunk(array, region)
+        if broken is None:
+            raise
+        raise InputError(
+            f"The chunk {broken} of {path} cannot be decoded: copy it again from where it came."
+        ) from error
+
+
+def _broken_chunk(array: Any, region: Index) -> str | None:
+    """Return the name of the first chunk in a region that cannot be read."""
+    indices = []
+    for part, size, side in zip(region, array.shape, array.chunks, strict=False):
+        inside = range(size)[part]
+        places = inside if isinstance(inside, range) else range(inside, inside + 1)
+        indices.append(sorted({place // side for place in places}))
+    for index in product(*indices):
+        where = tuple(
+            slice(at * side, (at + 1) * side) for at, side in zip(index, array.chunks, strict=False)
+        )
+        try:
+            array[where]
+        except Exception:  # noqa: BLE001 - decoders raise all sorts of errors
+            return str(array.metadata.encode_chunk_key(index))
+    return None
 
 
 def _open_tiff(path: Path, _: str) -> LazyImage:
@@ -172,6 +227,17 @@ class _Hdf5Reader:
 
         with h5py.File(path) as file:
             return np.asarray(file[self.key][region])
+
+    def missing(self, path: Path) -> tuple[int, int]:
+        """Return how many chunks are not stored, and how many there are."""
+        import h5py
+
+        with h5py.File(path) as file:
+            array = file[self.key]
+            if array.chunks is None:
+                return 0, 0
+            n = prod(-(-size // side) for size, side in zip(array.shape, array.chunks, strict=True))
+            return n - array.id.get_num_chunks(), n
 
 
 def _text(region: Index) -> str:

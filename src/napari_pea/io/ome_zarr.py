@@ -49,19 +49,9 @@ def open_ome_zarr(
     if isinstance(node, zarr.Array):
         names = getattr(node.metadata, "dimension_names", None)
         return node, _letters(names or (), node.ndim), None
-    attributes = _ome_attributes(node)
-    if "multiscales" not in attributes and "0" in node:
-        # The layout of bioformats2raw: one image after the other.
-        child = node["0"]
-        if isinstance(child, zarr.Group):
-            node, attributes = child, _ome_attributes(child)
-    if "multiscales" not in attributes:
-        raise InputError(f"{path} holds no OME-Zarr image: it has no multiscales metadata.")
-    multiscale = attributes["multiscales"][0]
+    node, multiscale = _multiscale(node, path)
     finest = multiscale["datasets"][0]
-    array = node[finest["path"]]
-    if not isinstance(array, zarr.Array):
-        raise InputError(f"{path} is damaged: its finest level {finest['path']!r} is no array.")
+    array = _level(node, finest, path)
     axes = [
         axis if isinstance(axis, Mapping) else {"name": axis}
         for axis in multiscale.get("axes", EARLY_AXES[-array.ndim :])
@@ -74,6 +64,21 @@ def open_ome_zarr(
         if letter in SPATIAL
     ]
     return array, letters, complete(sizes)
+
+
+def open_multiscale(path: Path) -> list[zarr.Array[Any]]:
+    """Open all levels of an OME-Zarr without reading them, the finest first.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    node = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        return [node]
+    node, multiscale = _multiscale(node, path)
+    return [_level(node, described, path) for described in multiscale["datasets"]]
 
 
 def write_ome_zarr(
@@ -131,6 +136,27 @@ def describe_labels(
             "image-label": {"version": "0.4"},
         }
     )
+
+
+def _multiscale(node: zarr.Group, path: Path) -> tuple[zarr.Group, Mapping[str, Any]]:
+    """Return the group of an image and what it says about its levels."""
+    attributes = _ome_attributes(node)
+    if "multiscales" not in attributes and "0" in node:
+        # The layout of bioformats2raw: one image after the other.
+        child = node["0"]
+        if isinstance(child, zarr.Group):
+            node, attributes = child, _ome_attributes(child)
+    if "multiscales" not in attributes:
+        raise InputError(f"{path} holds no OME-Zarr image: it has no multiscales metadata.")
+    described: Mapping[str, Any] = attributes["multiscales"][0]
+    return node, described
+
+
+def _level(node: zarr.Group, described: Mapping[str, Any], path: Path) -> zarr.Array[Any]:
+    array = node[described["path"]]
+    if not isinstance(array, zarr.Array):
+        raise InputError(f"{path} is damaged: its level {described['path']!r} is no array.")
+    return array
 
 
 def _ome_attributes(group: zarr.Group) -> Mapping[str, Any]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_pea.core.affinity import pixel_major
 from napari_pea.core.labels import as_objects
 from napari_pea.core.partition import partition_embedding
 from napari_pea.core.progress import CancelToken, check_cancel
 from napari_pea.core.refine import refine
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.volumes.contacts import Contacts, Crossing, contacts_within, reach_of
-from napari_pea.volumes.grid import Block, Grid, Region, relative, widened
+from napari_pea.volumes.grid import Block, Grid, Region, widened
 from napari_pea.volumes.sources import EmbeddingSource
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def cut_block(
     grid : Grid
         All blocks; its halo is at least as wide as the longest range.
     settings : SegmentationSettings
-        How to segment. Objects below the smallest size are left for later.
+        How to segment. Small objects and holes are left for later: their other halves may
+        lie in other blocks.
     cancel : CancelToken, optional
         Checked between the steps.
 
@@ -76,15 +78,13 @@ def cut_block(
     ndim = len(grid.shape)
     neighborhood = settings.neighborhood(ndim)
     strides = settings.strides_for(ndim)
-    embedding = source(block.outer, cancel=cancel)
+    vectors, foreground = _embedded(source, block, cancel)
     check_cancel(cancel)
-    pieces = partition_embedding(
-        embedding.vectors, neighborhood, settings, embedding.foreground, cancel=cancel
-    )
+    pieces = partition_embedding(vectors, neighborhood, settings, foreground, cancel=cancel)
     objects = refine(
         pieces,
-        settings.updated(min_size=0),
-        vectors=embedding.vectors,
+        settings.updated(min_size=0, fill_holes=False),
+        vectors=vectors,
         cut_sides=[
             (part.start > 0, part.stop < size)
             for part, size in zip(block.outer, grid.shape, strict=True)
@@ -93,12 +93,18 @@ def cut_block(
     )
     check_cancel(cancel)
     labels = as_objects(objects[block.inner])
-    vectors = embedding.vectors[(slice(None), *block.inner)]
     within = contacts_within(labels, vectors, block, neighborhood, strides)
-    frame = frame_of(block, grid, settings)
-    vectors = embedding.vectors[(slice(None), *relative(frame, block.outer))]
-    crossing = Crossing.of(block, frame, grid, neighborhood, strides).affinities(vectors)
+    # The same pairs in the same order as in the smaller frame of `contacts_across`.
+    crossing = Crossing.of(block, block.outer, grid, neighborhood, strides).affinities(vectors)
     return BlockResult(labels, within, crossing)
+
+
+def _embedded(
+    source: EmbeddingSource, block: Block, cancel: CancelToken | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return vectors, pixel by pixel in memory, and foreground of a block and its surroundings."""
+    embedding = source(block.outer, cancel=cancel)
+    return pixel_major(embedding.vectors), embedding.foreground
 
 
 def contacts_across(

@@ -10,7 +10,7 @@ import numpy as np
 from napari_pea.core.affinity import pixel_major
 from napari_pea.volumes.contacts_kernel import (
     crossing_pairs,
-    inner_pairs,
+    inner_contacts,
     pair_affinities,
     summed_by_pair,
 )
@@ -55,6 +55,11 @@ class Contacts:
             np.ascontiguousarray(objects[:, 1], dtype=np.int64),
             evidence.astype(np.float64),
         )
+        return cls.in_order(pairs, total)
+
+    @classmethod
+    def in_order(cls, pairs: NDArray[np.int64], total: NDArray[np.float64]) -> Contacts:
+        """Return contacts in the order of their objects."""
         order = np.lexsort((pairs[:, 1], pairs[:, 0]))
         return cls(pairs[order], total[order])
 
@@ -182,26 +187,25 @@ def contacts_within(
     ----------
     labels : array of uint32, shape of the core
         The objects.
-    vectors : array of float, shape (D, *core)
-        The embedding.
+    vectors : array of float, shape (D, *outer)
+        The embedding of the block and what is around it.
     block : Block
         The block.
     neighborhood, strides
         See `Crossing.of`.
     """
-    given = (
+    pairs, sums = inner_contacts(
         np.ascontiguousarray(labels).reshape(_three(labels.shape, 1)),
         _three([part.start for part in block.core], 0),
         _flat(vectors),
         len(vectors),
+        _three(vectors.shape[1:], 1),
+        _three([part.start for part in block.inner], 0),
         _rows(neighborhood.offsets),
         neighborhood.n_attractive,
         _three(strides, 1),
     )
-    n = inner_pairs(*given, np.empty((0, 2), np.int64), np.empty(0, np.float32))
-    objects, affinities = np.empty((n, 2), np.int64), np.empty(n, np.float32)
-    inner_pairs(*given, objects, affinities)
-    return Contacts.summed(objects, affinities - np.float32(0.5))
+    return Contacts.in_order(pairs, sums)
 
 
 def reach_of(neighborhood: Neighborhood) -> tuple[int, ...]:

@@ -116,19 +116,110 @@ def pair_affinities(
         affinities[n] = cosine(vectors, np.uint64(depth), np.uint64(first[n]), np.uint64(second[n]))
 
 
+@inlined
+def _slot(low: NDArray[np.int64], high: NDArray[np.int64], a: np.int64, b: np.int64) -> np.int64:
+    """Return where a pair is in the table, or the free place where it belongs."""
+    mixed = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ np.uint64(b)) * np.uint64(0xBF58476D1CE4E5B9)
+    slot = np.int64((mixed >> np.uint64(20)) & np.uint64(low.size - 1))
+    while low[slot] and (low[slot] != a or high[slot] != b):
+        slot = (slot + 1) & (low.size - 1)
+    return slot
+
+
 @compiled
-def inner_pairs(
+def _table(
+    old_low: NDArray[np.int64], old_high: NDArray[np.int64], old_total: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return a table twice as large, with what the old one holds."""
+    capacity = 2 * old_low.size
+    low, high = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
+    total = np.zeros(capacity)
+    for place in range(old_low.size):
+        if old_low[place]:
+            slot = _slot(low, high, old_low[place], old_high[place])
+            low[slot], high[slot] = old_low[place], old_high[place]
+            total[slot] = old_total[place]
+    return low, high, total
+
+
+@compiled
+def _listed(
+    low: NDArray[np.int64], high: NDArray[np.int64], total: NDArray[np.float64], used: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the pairs in a table and their sums."""
+    pairs = np.empty((used, 2), np.int64)
+    sums = np.empty(used)
+    n = 0
+    for place in range(low.size):
+        if low[place]:
+            pairs[n, 0], pairs[n, 1] = low[place], high[place]
+            sums[n] = total[place]
+            n += 1
+    return pairs, sums
+
+
+@compiled
+def _same_contact(
+    flat: NDArray[np.uint32],
+    row: int,
+    away: int,
+    vectors: NDArray[np.float32],
+    depth: int,
+    ahead: int,
+    step: int,
+    left: int,
+    right: int,
+    every: int,
+) -> tuple[int, np.int64, np.int64, np.float64]:
+    """Sum up the next pixel pairs of a row that are between the same two objects.
+
+    Parameters
+    ----------
+    flat, row, away
+        Labels, where the row begins in them, and how far away partners are.
+    vectors, depth, ahead, step
+        The same of the embedding.
+    left, right, every : int
+        From where on, up to where, and which pixels of the row.
+
+    Returns
+    -------
+    left : int
+        Where to go on.
+    a, b : int
+        The objects; 0 if there are no more.
+    said : float
+        The sum of affinity - 1/2.
+    """
+    a = b = np.int64(0)
+    said = np.float64(0)
+    for x in range(left, right, every):
+        p = row + x
+        here, there = np.int64(flat[p]), np.int64(flat[p + away])
+        if a and (here != a or there != b):
+            return x, a, b, said
+        if here == there or here == 0 or there == 0:
+            continue
+        a, b = here, there
+        at = ahead + x
+        said += cosine(vectors, np.uint64(depth), np.uint64(at), np.uint64(at + step)) - 0.5
+    return right, a, b, said
+
+
+@compiled
+def inner_contacts(
     labels: NDArray[np.uint32],
     origin: NDArray[np.int64],
     vectors: NDArray[np.float32],
     depth: int,
+    shape: NDArray[np.int64],
+    start: NDArray[np.int64],
     offsets: NDArray[np.int64],
     n_attractive: int,
     strides: NDArray[np.int64],
-    objects: NDArray[np.int64],
-    affinities: NDArray[np.float32],
-) -> int:
-    """List the pixel pairs between the objects of a block.
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return each pair of objects of a block, and the sum of affinity - 1/2 over its pixel pairs.
 
     Parameters
     ----------
@@ -137,27 +228,30 @@ def inner_pairs(
     origin : array of int, shape (3,)
         Where the block begins in the whole array.
     vectors : array of float32, shape (pixels * D,)
-        The embedding, pixel by pixel.
+        The embedding of the block and what is around it, pixel by pixel.
     depth : int
         Its dimension D.
+    shape, start : array of int, shape (3,)
+        Of what is embedded, and where in it the block begins.
     offsets, n_attractive, strides
         See `crossing_pairs`.
-    objects : array of int, shape (M, 2)
-        Receives the two objects, as far as there is room.
-    affinities : array of float32, shape (M,)
-        Receives the affinity of the two pixels.
 
     Returns
     -------
-    int
-        The number of pairs.
+    pairs : array of int64, shape (P, 2)
+        As `summed_by_pair` returns them.
+    sums : array of float64, shape (P,)
+        What they say.
     """
     sections, height, width = labels.shape
     flat = labels.reshape(labels.size)
-    n = 0
+    low, high = np.zeros(1024, np.int64), np.zeros(1024, np.int64)
+    total = np.zeros(1024)
+    used = 0
     for channel in range(offsets.shape[0]):
         dz, dy, dx = offsets[channel]
         away = (dz * height + dy) * width + dx
+        step = (dz * shape[1] + dy) * shape[2] + dx
         every_z, every_y, every_x = strides
         if channel < n_attractive:
             every_z = every_y = every_x = 1
@@ -167,31 +261,24 @@ def inner_pairs(
             for y in range(max(0, -dy), min(height, height - dy)):
                 if (origin[1] + y) % every_y:
                     continue
-                for x in range(max(0, -dx), min(width, width - dx)):
-                    if (origin[2] + x) % every_x:
+                row = (z * height + y) * width
+                ahead = ((start[0] + z) * shape[1] + start[1] + y) * shape[2] + start[2]
+                left, right = max(0, -dx), min(width, width - dx)
+                left += -(origin[2] + left) % every_x
+                while left < right:
+                    left, a, b, said = _same_contact(
+                        flat, row, away, vectors, depth, ahead, step, left, right, every_x
+                    )
+                    if a == 0:
                         continue
-                    p = (z * height + y) * width + x
-                    a, b = flat[p], flat[p + away]
-                    if a == b or a == 0 or b == 0:
-                        continue
-                    if n < affinities.size:
-                        objects[n, 0], objects[n, 1] = a, b
-                        affinities[n] = cosine(
-                            vectors, np.uint64(depth), np.uint64(p), np.uint64(p + away)
-                        )
-                    n += 1
-    return n
-
-
-@inlined
-def _slot(low: NDArray[np.int64], high: NDArray[np.int64], a: int, b: int) -> np.int64:
-    """Return where a pair is in the table, or the free place where it belongs."""
-    mixed = np.uint64(a) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ np.uint64(b)) * np.uint64(0xBF58476D1CE4E5B9)
-    slot = np.int64((mixed >> np.uint64(20)) & np.uint64(low.size - 1))
-    while low[slot] and (low[slot] != a or high[slot] != b):
-        slot = (slot + 1) & (low.size - 1)
-    return slot
+                    if 2 * used >= low.size:
+                        low, high, total = _table(low, high, total)
+                    slot = _slot(low, high, min(a, b), max(a, b))
+                    if low[slot] == 0:
+                        low[slot], high[slot] = min(a, b), max(a, b)
+                        used += 1
+                    total[slot] += said
+    return _listed(low, high, total, used)
 
 
 @compiled
@@ -209,35 +296,18 @@ def summed_by_pair(
     evidence : array of float64, shape (M,)
         What is summed.
     """
-    capacity = 1024
-    low, high = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
-    total = np.zeros(capacity)
+    low, high = np.zeros(1024, np.int64), np.zeros(1024, np.int64)
+    total = np.zeros(1024)
     used = 0
     for n in range(first.size):
         a, b = min(first[n], second[n]), max(first[n], second[n])
         if a == 0 or a == b:
             continue
-        if 2 * used >= capacity:  # a table twice as large, filled again
-            old_low, old_high, old_total = low, high, total
-            capacity *= 2
-            low, high = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
-            total = np.zeros(capacity)
-            for place in range(old_low.size):
-                if old_low[place]:
-                    slot = _slot(low, high, old_low[place], old_high[place])
-                    low[slot], high[slot] = old_low[place], old_high[place]
-                    total[slot] = old_total[place]
+        if 2 * used >= low.size:
+            low, high, total = _table(low, high, total)
         slot = _slot(low, high, a, b)
         if low[slot] == 0:
             low[slot], high[slot] = a, b
             used += 1
         total[slot] += evidence[n]
-    pairs = np.empty((used, 2), np.int64)
-    sums = np.empty(used)
-    n = 0
-    for place in range(capacity):
-        if low[place]:
-            pairs[n, 0], pairs[n, 1] = low[place], high[place]
-            sums[n] = total[place]
-            n += 1
-    return pairs, sums
+    return _listed(low, high, total, used)

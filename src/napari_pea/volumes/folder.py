@@ -15,12 +15,13 @@ from napari_pea.core.files import atomic_write
 from napari_pea.volumes.block import BlockResult
 from napari_pea.volumes.contacts import Contacts
 from napari_pea.volumes.grid import Block, Grid, Region
+from napari_pea.volumes.holes import Background
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Raised when what is kept changes in a way that others cannot go on with.
-VERSION = 1
+VERSION = 2
 MANIFEST, PIECES = "job.json", "pieces.zarr"
 
 
@@ -107,6 +108,22 @@ class JobFolder:
         """Return the affinities of the pairs that leave a block."""
         return self._kept(block, "crossing")
 
+    def keep_background(self, block: Block, background: Background) -> None:
+        """Keep what is known about the background of a block."""
+        with atomic_write(self._file(block, "holes")) as temporary, temporary.open("wb") as stream:
+            known: dict[str, Any] = {
+                "lowest": background.lowest,
+                "highest": background.highest,
+                "is_open": background.is_open,
+            }
+            np.savez(stream, **known, **dict[str, Any](background.faces))
+
+    def background(self, block: Block) -> Background:
+        """Return what is known about the background of a block."""
+        with np.load(self._file(block, "holes")) as kept:
+            found = dict(kept)
+        return Background(found.pop("lowest"), found.pop("highest"), found.pop("is_open"), found)
+
     def pieces(self, region: Region) -> NDArray[np.uint32]:
         """Return the objects in a region, numbered block by block."""
         return np.asarray(self._pieces("r")[region])
@@ -139,8 +156,8 @@ class JobFolder:
     def _pieces(self, mode: Literal["r", "r+"]) -> zarr.Array[Any]:
         return zarr.open_array(self.path / PIECES, mode=mode)
 
-    def _file(self, block: Block) -> Path:
-        return self.path / f"block-{block.number:08d}.npz"
+    def _file(self, block: Block, kind: str = "block") -> Path:
+        return self.path / f"{kind}-{block.number:08d}.npz"
 
     def _kept(self, block: Block, name: str) -> NDArray[Any]:
         with np.load(self._file(block)) as kept:

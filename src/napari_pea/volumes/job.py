@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,12 +20,14 @@ from napari_pea.volumes.block import contacts_across, cut_block, frame_of
 from napari_pea.volumes.contacts import Contacts, reach_of
 from napari_pea.volumes.folder import JobFolder
 from napari_pea.volumes.grid import Block, Grid
-from napari_pea.volumes.output import LabelPyramid, coarsening
+from napari_pea.volumes.holes import Background, filled, owners_of_holes
+from napari_pea.volumes.output import LabelPyramid, coarsening, open_levels
 from napari_pea.volumes.sources import EmbeddingSource
 from napari_pea.volumes.stitch import stitched, without_small
 from napari_pea.volumes.workers import mapping
 
 if TYPE_CHECKING:
+    import dask.array
     from distributed import Client
     from numpy.typing import NDArray
 
@@ -52,6 +54,10 @@ class VolumeResult:
     path: Path
     n_objects: int
     n_blocks: int
+
+    def levels(self) -> list[dask.array.Array]:
+        """Open the labels without reading them: all levels, the finest first."""
+        return open_levels(self.path)
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ def segment_volume(
         Receives the labels as OME-Zarr; its name ends with .zarr. Beside it is a folder with
         what was done so far, which goes when all is done.
     settings : SegmentationSettings
-        How to segment; holes are filled within blocks only.
+        How to segment.
     options : VolumeOptions, optional
         Blocks and workers.
     resume : bool
@@ -131,7 +137,7 @@ def segment_volume(
     pixel_size : sequence of float, optional
         Micrometres along each axis.
     progress : callable
-        Told the steps done and in all: two for each block, and its coarser levels.
+        Told the steps done and in all: three or four for each block, and its coarser levels.
     cancel : CancelToken, optional
         Checked between blocks; a job that was stopped can be resumed.
 
@@ -152,7 +158,7 @@ def segment_volume(
     if output.suffix != ".zarr":
         raise InputError(f"Large labels are written as OME-Zarr: call it {output.stem}.zarr.")
     grid = options.grid(source.shape, settings)
-    work = output.with_name(f".{output.stem}.parts")
+    work = _parts_of(output)
     if output.exists() and not overwrite:
         raise InputError(f"{output} exists already: choose another name, or overwrite it.")
     if work.exists() and not (resume or overwrite):
@@ -180,7 +186,7 @@ def segment_volume(
         factors = coarsening(pixel_size or (1.0,) * len(grid.shape))
         pyramid = LabelPyramid(work / "labels.zarr", grid.shape, factors)
         coarse = [pyramid.grid(level, grid.block_shape) for level in range(1, len(pyramid.shapes))]
-        total = 3 * len(grid) + sum(map(len, coarse))
+        total = (3 + settings.fill_holes) * len(grid) + sum(map(len, coarse))
         done = _counted(progress, total)
         progress(0, total)
         job.cut(done)
@@ -194,7 +200,13 @@ def segment_volume(
             pixel_size,
             about,
         )
-        for _ in each(partial(_write, folder, pyramid, owner, firsts), list(grid)):
+        ids = partial(_ids, folder, owner, firsts)
+        holes = None
+        if settings.fill_holes:
+            for _ in each(partial(_look_for_holes, folder, ids), list(grid)):
+                done()
+            holes = owners_of_holes(grid, folder.background)
+        for _ in each(partial(_write, pyramid, ids, holes), list(grid)):
             done()
         for level, blocks in enumerate(coarse, start=1):
             for _ in each(partial(_coarsen, pyramid, level), list(blocks)):
@@ -205,6 +217,24 @@ def segment_volume(
         pyramid.path.rename(output)
         folder.remove()
     return VolumeResult(output, n_objects, len(grid))
+
+
+def job_state(output: Path) -> Literal["none", "unfinished", "finished"]:
+    """Return whether there are labels under a name, or a job for them that can be resumed.
+
+    Parameters
+    ----------
+    output : Path
+        See `segment_volume`.
+    """
+    if _parts_of(output).exists():
+        return "unfinished"
+    return "finished" if output.exists() else "none"
+
+
+def _parts_of(output: Path) -> Path:
+    """Return the folder with what was done so far."""
+    return output.with_name(f".{output.stem}.parts")
 
 
 @dataclass(frozen=True)
@@ -243,7 +273,11 @@ class _Job:
             contacts.append(found)
             done()
         check_cancel(self.cancel)
-        owner = stitched(int(counts.sum()), Contacts.of_all(contacts))
+        # Each pair of objects is looked at in one block only.
+        objects = np.concatenate([found.objects for found in contacts])
+        evidence = np.concatenate([found.evidence for found in contacts])
+        del contacts
+        owner = stitched(int(counts.sum()), Contacts(objects, evidence))
         pixels = np.concatenate([np.zeros(1, dtype=np.int64), *sizes])
         return without_small(owner, pixels, self.settings.min_size), firsts
 
@@ -275,14 +309,28 @@ def _contacts(
     )
 
 
+def _ids(
+    folder: JobFolder, owner: NDArray[np.int64], firsts: NDArray[np.int64], block: Block
+) -> NDArray[np.int64]:
+    """Return the ids in a block."""
+    ids: NDArray[np.int64] = owner[folder.unique_pieces(block.core, firsts)]
+    return ids
+
+
+def _look_for_holes(
+    folder: JobFolder, ids: Callable[[Block], NDArray[np.int64]], block: Block
+) -> None:
+    folder.keep_background(block, Background.of(ids(block), block, folder.grid))
+
+
 def _write(
-    folder: JobFolder,
     pyramid: LabelPyramid,
-    owner: NDArray[np.int64],
-    firsts: NDArray[np.int64],
+    ids: Callable[[Block], NDArray[np.int64]],
+    holes: list[NDArray[np.int64]] | None,
     block: Block,
 ) -> None:
-    pyramid.write(block.core, owner[folder.unique_pieces(block.core, firsts)])
+    labels = ids(block)
+    pyramid.write(block.core, labels if holes is None else filled(labels, holes[block.number]))
 
 
 def _coarsen(pyramid: LabelPyramid, level: int, block: Block) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
-from napari_pea.io.ome_zarr import describe_labels
+from napari_pea.io.ome_zarr import describe_labels, open_multiscale
 from napari_pea.volumes.grid import Grid, Region
 
 if TYPE_CHECKING:
+    import dask.array
     from numpy.typing import NDArray
 
 #: Levels are added until no side is longer.
@@ -105,6 +106,24 @@ class LabelPyramid:
 
     def _level(self, level: int) -> zarr.Array[Any]:
         return zarr.open_array(self.path / str(level), mode="r+")
+
+
+def open_levels(path: Path) -> list[dask.array.Array]:
+    """Open the levels of an OME-Zarr without reading them, the finest first.
+
+    Parameters
+    ----------
+    path : Path
+        What `LabelPyramid` has written.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    import dask.array
+
+    return [dask.array.from_zarr(level) for level in open_multiscale(path)]
 
 
 def coarsening(pixel_size: Sequence[float]) -> tuple[int, ...]:

@@ -14,6 +14,8 @@ from napari_pea.core.progress import CancelToken
 from napari_pea.volumes.grid import Region, relative, widened
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_pea.models.model import Model
 
 #: Intensities are taken from about this many pixels, a few slabs of the array.
@@ -71,8 +73,12 @@ class ModelSource:
         self.name = name
         self._array = array
         self._shape = shape
-        self._limits = _limits(model, array)
+        sample = _sampled(array)
+        if sample.size == prod(shape) and sample.min() == sample.max():
+            raise InputError("The image is constant: choose another one, or another channel.")
+        self._limits = _limits(model, sample)
         self._digest = _digest(model)
+        self._pixels = hashlib.sha256(sample.tobytes()).hexdigest()[:16]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,6 +92,7 @@ class ModelSource:
             "model": self.model.name,
             "weights": self._digest,
             "image": self.name,
+            "pixels": self._pixels,
             "shape": list(self._shape),
         }
 
@@ -156,22 +163,22 @@ class Taken:
         return self._array[(*self._taken, *given)]
 
 
-def _limits(model: Model, array: Any) -> tuple[float, float]:
-    """Return the intensities that become 0 and 1, the same in all regions."""
+def _sampled(array: Any) -> NDArray[Any]:
+    """Return pixels that stand for all: every one of a small array, some slabs of a large one."""
     shape = tuple(int(size) for size in array.shape)
     if prod(shape) <= N_SAMPLED:
-        sample = np.asarray(array[...])
-        if sample.min() == sample.max():
-            raise InputError("The image is constant: choose another one, or another channel.")
-    else:
-        area = prod(shape[1:])
-        thickness = max(1, N_SAMPLED // (N_SLABS * area))
-        step = max(1, round((area * N_SLABS / N_SAMPLED) ** (1 / (len(shape) - 1))))
-        rest = (slice(None, None, step),) * (len(shape) - 1)
-        starts = np.unique(np.linspace(0, shape[0] - thickness, N_SLABS).astype(int)).tolist()
-        sample = np.concatenate(
-            [np.asarray(array[(slice(at, at + thickness), *rest)]) for at in starts]
-        )
+        return np.asarray(array[...])
+    area = prod(shape[1:])
+    thickness = max(1, N_SAMPLED // (N_SLABS * area))
+    step = max(1, round((area * N_SLABS / N_SAMPLED) ** (1 / (len(shape) - 1))))
+    rest = (slice(None, None, step),) * (len(shape) - 1)
+    starts = np.unique(np.linspace(0, shape[0] - thickness, N_SLABS).astype(int)).tolist()
+    slabs = [np.asarray(array[(slice(at, at + thickness), *rest)]) for at in starts]
+    return np.concatenate(slabs)
+
+
+def _limits(model: Model, sample: NDArray[Any]) -> tuple[float, float]:
+    """Return the intensities that become 0 and 1, the same in all regions."""
     finite = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
     if finite.size == 0:
         raise InputError("The image has no finite pixel: replace NaN and infinity first.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from napari_pea.volumes.contacts import Contacts
 
@@ -35,14 +37,36 @@ def stitched(n_objects: int, contacts: Contacts) -> NDArray[np.int64]:
     from bioimage_cpp.graph import UndirectedGraph
     from elf.segmentation.multicut import multicut_kernighan_lin
 
-    if not (contacts.evidence > 0).any():
+    joins = contacts.evidence > 0
+    if not joins.any():
         return np.arange(n_objects + 1)
-    graph = UndirectedGraph.from_edges(n_objects + 1, contacts.objects.astype(np.uint64))
-    found = np.asarray(multicut_kernighan_lin(graph, contacts.evidence))
+    pairs, evidence = contacts.objects, contacts.evidence
+    group = _groups(n_objects + 1, pairs[joins])
+    within = group[pairs[:, 0]] == group[pairs[:, 1]]
+    pairs, evidence = pairs[within], evidence[within]
+    # Only those that may be joined are nodes: a graph needs some hundred bytes for each contact.
+    nodes, ends = np.unique(pairs, return_inverse=True)
+    graph = UndirectedGraph.from_edges(len(nodes), ends.reshape(-1, 2).astype(np.uint64))
+    cut = np.asarray(multicut_kernighan_lin(graph, evidence)).astype(np.int64)
+    found = np.arange(n_objects + 1)
+    # The lowest id of each cluster.
+    lowest = np.full(int(cut.max()) + 1, n_objects, dtype=np.int64)
+    np.minimum.at(lowest, cut, nodes)
+    found[nodes] = lowest[cut]
     _, first, place = np.unique(found, return_index=True, return_inverse=True)
     number = np.empty(len(first), dtype=np.int64)
     number[np.argsort(first)] = np.arange(len(first))
     return number[place]  # nothing touches the background, which comes first
+
+
+def _groups(n: int, joined: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return a number for each object, equal where a chain of joins links two.
+
+    The best multicut never joins across two groups: all that is said between them is against it.
+    """
+    links = coo_array((np.ones(len(joined), dtype=bool), tuple(joined.T)), shape=(n, n))
+    groups: NDArray[np.int32] = connected_components(links, directed=False)[1]
+    return groups
 
 
 def without_small(
