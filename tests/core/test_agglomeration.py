@@ -18,7 +18,8 @@ from napari_pea.core.agglomeration import (
     watershed_pieces,
 )
 from napari_pea.core.errors import Cancelled
-from napari_pea.core.neighborhood import Neighborhood
+from napari_pea.core.masks.aggregation import MaskAffinities, discounted
+from napari_pea.core.neighborhood import Neighborhood, graph_offsets
 from napari_pea.core.progress import CancelToken
 
 WAYS = [multicut, average_linkage]
@@ -31,16 +32,17 @@ def blocks(ndim=2, side=16):
     return plane if ndim == 2 else np.stack([plane] * 5 + [plane + 6] * 5)
 
 
-def problem(labels, noise=0.05):
+def problem(labels, noise=0.05, offsets=None):
     """Return slightly noisy affinities of labels, soft at borders, with the offsets."""
-    neighborhood = Neighborhood((1, 3), ndim=labels.ndim)
-    affinities, _ = label_affinities(labels, neighborhood.offsets)
+    if offsets is None:
+        offsets = Neighborhood((1, 3), ndim=labels.ndim).offset_list
+    affinities, _ = label_affinities(labels, offsets)
     if noise:
         rng = np.random.default_rng(0)
         affinities = ndimage.minimum_filter(affinities, (*[1] * (labels.ndim - 1), 3, 3))
         # Sections alike, or their pieces would reach over each other's borders.
         affinities = np.abs(affinities - noise * rng.random(affinities.shape[-2:]))
-    return affinities.astype(np.float32), neighborhood.offset_list, neighborhood.n_attractive
+    return affinities.astype(np.float32), offsets, labels.ndim
 
 
 def assert_same_objects(found, truth):
@@ -59,6 +61,23 @@ def test_objects_that_touch_are_found(way, ndim):
     assert labels.dtype == np.uint32
     assert_same_objects(labels[inner], truth[inner])
     assert labels.max() == truth.max()
+
+
+def test_average_linkage_takes_the_graph_of_lsim_and_its_uncertainty():
+    truth = blocks(3)
+    affinities, offsets, _ = problem(truth, offsets=graph_offsets())
+    # Near one border masks say mostly that there is none, but disagree; those further away
+    # are sure that there is one.
+    variances = np.zeros_like(affinities)
+    wrong = np.zeros(truth.shape, bool)
+    wrong[..., 12:20] = True
+    affinities[:, wrong], variances[:, wrong] = 0.9, 0.2
+    doubted = discounted(MaskAffinities(affinities, variances))
+    found = average_linkage(doubted, offsets, 3, watershed=SMALL)
+    inner = np.zeros(truth.shape, bool)
+    inner[..., 8::16, 8::16] = True
+    assert_same_objects(found[inner], truth[inner])
+    assert average_linkage(affinities, offsets, 3, watershed=SMALL).max() < truth.max()
 
 
 @pytest.mark.parametrize("way", WAYS)

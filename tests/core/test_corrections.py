@@ -227,3 +227,11 @@ def test_bad_strokes_are_refused(kind: Any, points: Any, width: float) -> None:
 def test_a_stroke_of_another_image_is_refused() -> None:
     with pytest.raises(InputError, match="axes"):
         Stroke("join", [(1, 2)], 1).covered((3, 4, 5))
+
+
+def test_the_places_of_a_stroke_in_a_volume() -> None:
+    stroke = Stroke("join", np.array([[2.0, 1.0, 4.0], [5.0, 1.0, 4.0]]), 1, (0, 2))
+    assert stroke.places.shape == (7, 3)
+    np.testing.assert_array_equal(stroke.places[[0, -1]], [[2, 1, 4], [5, 1, 4]])
+    covered = np.stack(np.unravel_index(stroke.covered((8, 3, 9)), (8, 3, 9)), axis=1)
+    assert covered.tolist() == [[z, 1, 4] for z in (2, 3, 4, 5)]

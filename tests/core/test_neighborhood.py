@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.neighborhood import DEFAULT_RANGES, Neighborhood
+from napari_pea.core.neighborhood import (
+    DEFAULT_RANGES,
+    Neighborhood,
+    graph_offsets,
+    sparse_offsets,
+)
 
 
 def test_4_neighborhood_is_that_of_the_paper() -> None:
@@ -120,3 +125,26 @@ def test_first_keeps_the_shortest_ranges() -> None:
 def test_bad_input_is_named(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Neighborhood(**arguments)
+
+
+def test_lsim_compares_the_pairs_of_its_table() -> None:
+    graph = graph_offsets()
+    assert len(graph) == len(set(graph)) == 16
+    assert graph[:3] == ((-1, 0, 0), (0, -1, 0), (0, 0, -1))
+    # As many of each kind as in the table: across sections, within them, both.
+    assert [sum(bool(o[0]) and not any(o[1:]) for o in graph), sum(not o[0] for o in graph)] == [
+        2,
+        10,
+    ]
+    assert graph_offsets(2) == tuple(offset[1:] for offset in graph if not offset[0])
+    assert len(sparse_offsets(0)) == 18
+    assert set(sparse_offsets(0)) - set(graph) == {(-3, 0, 0), (-4, 0, 0)}
+
+
+@pytest.mark.parametrize(("level", "far"), [(1, 14), (2, 12)])
+def test_coarser_sparse_branches_look_as_far_in_pixels_of_the_image(level: int, far: int) -> None:
+    offsets = np.array(sparse_offsets(level)) * [1, 2**level, 2**level]
+    assert len(offsets) == 10
+    assert sorted(set(np.abs(offsets[:, 1]).tolist())) == [0, 4, far]
+    assert offsets[:, 0].tolist()[:4] == [-1, -2, -3, -4]
+    assert len(sparse_offsets(level, 2)) == 6

@@ -72,3 +72,12 @@ def test_updated_names_a_setting_that_does_not_exist() -> None:
 def test_bad_values_are_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         SegmentationSettings(**changes)
+
+
+def test_z_ranges_follow_other_ranges() -> None:
+    settings = SegmentationSettings(ranges=(1, 3, 9, 27), z_ranges=(1, 2, 3, 4))
+    changed = settings.updated(ranges=(1, 2, 9, 54))
+    assert changed.z_ranges == (1, 2, 3, 8)
+    assert changed.neighborhood(3).z_ranges == (1, 2, 3, 8)
+    assert settings.updated(ranges=(1, 3), z_ranges=(1, 1)).z_ranges == (1, 1)
+    assert SegmentationSettings().updated(ranges=(1, 2)).z_ranges is None

@@ -127,6 +127,50 @@ class Neighborhood:
         return Neighborhood(self.ranges[:n_ranges], self.connectivity, self.ndim, z_ranges)
 
 
+def graph_offsets(ndim: int = 3) -> tuple[Offset, ...]:
+    """Return the pixel pairs that LSIM partitions with (methods B5): 16 in 3D, 10 in 2D."""
+    return _along(_GRAPH, ndim)
+
+
+def sparse_offsets(level: int, ndim: int = 3) -> tuple[Offset, ...]:
+    """Return the pixel pairs that a sparse branch of LSIM predicts (methods B5).
+
+    Parameters
+    ----------
+    level : int
+        0, 1 or 2: the branch at 1/1, 1/2 or 1/4 of the size.
+    ndim : int, optional
+        2 or 3.
+
+    Returns
+    -------
+    tuple of offset
+        In pixels of that level: 18 at level 0 and 10 at the others; in 2D 10 and 6.
+    """
+    if level == 0:
+        return _along((*_GRAPH, (-3, 0, 0), (-4, 0, 0)), ndim)
+    near, far = {1: (2, 7), 2: (1, 3)}[level]
+    across = tuple((-step, 0, 0) for step in range(1, 5))
+    within = tuple(offset for step in (near, far) for offset in ((0, -step, 0), (0, 0, -step)))
+    return _along((*across, *within, (0, -far, -far), (0, -far, far)), ndim)
+
+
+#: Direct neighbours, diagonals and distances of 4, 8 and 12, as the table of LSIM has them.
+_GRAPH: tuple[Offset, ...] = (
+    *((-1, 0, 0), (0, -1, 0), (0, 0, -1)),
+    *((0, -4, 0), (0, 0, -4), (0, -4, -4), (0, -4, 4)),
+    *((-1, -4, 0), (-1, 0, -4), (-1, -4, -4), (-1, -4, 4)),
+    *((-2, 0, 0), (0, -8, -8), (0, -8, 8), (0, -12, 0), (0, 0, -12)),
+)
+
+
+def _along(offsets: Iterable[Offset], ndim: int) -> tuple[Offset, ...]:
+    """Return offsets in 3D; in 2D those within a section, without z."""
+    if ndim == 3:
+        return tuple(offsets)
+    return tuple(offset[1:] for offset in offsets if not offset[0])
+
+
 def whole_numbers(values: Iterable[int], what: str) -> tuple[int, ...]:
     """Return values as ints of at least 1.
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from napari_pea.core.device import mixed_dtype
 from napari_pea.core.networks import ARCHITECTURES, ResUNet3D, build_network
 from napari_pea.core.networks.base import count_parameters
 
@@ -141,3 +142,21 @@ def test_it_can_be_built_by_its_name() -> None:
     network = build_network("resunet3d", {"widths": list(SMALL), "isotropic": True})
     assert network.divisor == (16, 16, 16)
     assert len(network.encoder_stages) == 6
+
+
+@pytest.mark.skipif(mixed_dtype(torch.device("cpu")) is None, reason="no bfloat16 here")
+def test_two_sections_at_the_bottom_have_gradients_in_half_precision() -> None:
+    """PyTorch 2.13 leaves memory that it never wrote to in the gradients of their weights."""
+    network = small(isotropic=True).train()
+    image = torch.rand(1, 1, 32, 32, 32)
+    gradients = []
+    for enabled in (False, True):
+        # What was in memory before must not be seen.
+        del_me = torch.full((10_000_000,), 1e30)
+        del del_me
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            output = network(image)
+        output.embedding.float().square().mean().backward()
+        gradients.append(network.down[4].body[0].weight.grad)
+    assert functional.cosine_similarity(*(grad.flatten() for grad in gradients), dim=0) > 0.9
