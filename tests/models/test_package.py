@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.networks import build_network
+from napari_pea.core.networks import ARCHITECTURES, build_network
 from napari_pea.core.normalization import Normalization
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.models.metadata import DataSource, ModelMetadata
@@ -139,3 +139,12 @@ def test_a_full_disk_keeps_the_old_file(saved: Path, monkeypatch: pytest.MonkeyP
         save_model(saved, network, metadata)
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def test_the_axes_and_the_voxels_of_a_model_are_known_without_its_network(saved: Path) -> None:
+    for name, network in ARCHITECTURES.items():
+        assert ModelMetadata(name="m", architecture=name).ndim == network.ndim
+    network, metadata = load_network(saved)
+    metadata = metadata.model_copy(update={"pixel_size_um": (2.0, 0.5, 0.5)})
+    path = save_model(saved.with_name("voxels"), network, metadata)
+    assert read_metadata(path).pixel_size_um == (2.0, 0.5, 0.5)

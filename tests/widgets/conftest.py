@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, current_thread
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from napari.qt.threading import WorkerBase
 from qtpy.QtCore import QEvent, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
@@ -16,10 +18,15 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_pea.core.affinity import unit_vectors
 from napari_pea.core.image import prepare_image
+from napari_pea.core.networks import build_network
 from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken
 from napari_pea.core.segmenter import Segmenter
+from napari_pea.core.settings import SegmentationSettings
+from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.model import Model
+from napari_pea.models.package import save_model
+from napari_pea.volumes.sources import ModelSource
 from napari_pea.widgets import segmenting, work
 
 PATIENCE = 60_000
@@ -173,26 +180,56 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     gate.open.set()
 
 
+def _known(pixels: np.ndarray) -> Embedding:
+    """What a network says that knows every pixel by its brightness in hundreds."""
+    ids = np.clip(np.rint(pixels / 100), 0, 15).astype(int)
+    codes = np.moveaxis(np.eye(16, dtype=np.float32)[ids], -1, 0)
+    foreground = np.where(ids > 0, np.minimum(0.5 + 0.05 * ids, 1), 0.1)
+    return Embedding(unit_vectors(codes), foreground.astype(np.float32))
+
+
 @pytest.fixture
 def bands(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The network knows what every pixel is: its brightness in hundreds, 0 for none.
 
-    Returns the images that it was given.
+    Returns the images, or blocks of images, that it was given.
     """
     seen: list[Any] = []
 
     def embed(
-        _: Model, image: Any, channel: int | None, channel_axis: int | None, **__: Any
+        model: Model, image: Any, channel: int | None, channel_axis: int | None, **__: Any
     ) -> Embedding:
         seen.append(image)
-        (plane,) = prepare_image(image, 1, 2, channel=channel, channel_axis=channel_axis)
-        ids = np.clip(np.rint(plane / 100), 0, 15).astype(int)
-        codes = np.moveaxis(np.eye(16, dtype=np.float32)[ids], -1, 0)
-        foreground = np.where(ids > 0, np.minimum(0.5 + 0.05 * ids, 1), 0.1)
-        return Embedding(unit_vectors(codes), foreground.astype(np.float32))
+        (pixels,) = prepare_image(image, 1, model.ndim, channel=channel, channel_axis=channel_axis)
+        return _known(pixels)
+
+    def embed_region(source: ModelSource, region: Any, **_: Any) -> Embedding:
+        seen.append(np.asarray(source._array[region]))
+        return _known(seen[-1])
 
     monkeypatch.setattr(Model, "embed", embed)
+    monkeypatch.setattr(ModelSource, "__call__", embed_region)
     return seen
+
+
+@pytest.fixture
+def volume_model(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of models with one that sees volumes, and the tiny one for planes."""
+    torch.manual_seed(0)
+    arguments = {"widths": (4, 4, 4, 4, 4), "foreground": True}
+    metadata = ModelMetadata(
+        name="solid",
+        architecture="resunet3d",
+        arguments=arguments,
+        pixel_size_um=(2.0, 0.5, 0.5),
+        recommended=SegmentationSettings(ranges=(1, 3, 9), z_ranges=(1, 2, 3), min_size=5),
+    )
+    folder = tmp_path / "models of volumes"
+    save_model(folder / "solid", build_network("resunet3d", arguments), metadata)
+    for path in models.glob("*.safetensors"):
+        shutil.copy(path, folder)
+    monkeypatch.setenv("NAPARI_PEA_MODELS", str(folder))
+    return folder
 
 
 @pytest.fixture

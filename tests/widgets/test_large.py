@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_pea.core.constraints import Constraints
-from napari_pea.widgets import preview
+from napari_pea.widgets import blocks, preview
 from napari_pea.widgets.preview import constraints_within
 
 
@@ -22,7 +22,7 @@ def hand(
     qtbot: Any,
 ) -> Any:
     """A dock whose image counts as large; the upper left corner of it is visible."""
-    monkeypatch.setattr(preview, "LARGE", 1000)
+    monkeypatch.setitem(preview.LARGE, 2, 1000)
     monkeypatch.setattr(preview, "MARGIN", 1)
     hand = open_dock(show=True)
     image = np.tile(tiles_image, (6, 6))
@@ -126,6 +126,23 @@ def test_without_preview_everything_is_done_at_once(hand: Any) -> None:
     hand.wait()
     assert whole.data is not before
     assert "large preview" not in hand.names
+
+
+def test_of_a_slide_that_does_not_fit_the_middle_of_the_view_is_segmented(
+    hand: Any, monkeypatch: pytest.MonkeyPatch, bands: list[Any], qtbot: Any
+) -> None:
+    monkeypatch.setattr(blocks, "SHARE", 0.0)
+    monkeypatch.setitem(preview.BLOCK, 2, (30, 40))
+    slide = np.tile(hand.viewer.layers["large"].data, (1, 2))
+    hand.viewer.add_image(slide, name="slide", scale=(2, 2), translate=(3, 4))
+    look_at(hand, qtbot, (120, 150))
+    del bands[:]
+    hand.segment()
+    assert [each.shape for each in bands] == [(30, 40)]
+    shown = hand.viewer.layers["slide preview"]
+    start = hand.viewer.layers["slide"].world_to_data(shown.data_to_world((0, 0)))
+    assert start == pytest.approx((120 - 15, 150 - 20), abs=2)
+    assert "GB of memory: segment it under “In blocks”" in hand.status
 
 
 def test_small_images_need_no_preview(

@@ -276,3 +276,17 @@ def test_a_picture_that_was_removed_stays_away(hand: Any) -> None:
     assert "tiles embedding" not in hand.names
     hand.segment()
     assert "tiles embedding" in hand.names
+
+
+def test_volumes_as_command() -> None:
+    settings = SegmentationSettings(ranges=(1, 3), z_ranges=(1, 2)).as_dict()
+    about = {"kind": "labels", "settings": settings, "model": "solid", "plane": []}
+    assert "--ranges 1,3 --z-ranges 1,2 " in as_command(about)
+    blocks = about | {"kind": "blocks", "path": "out/found.zarr", "image_path": "stack.zarr"}
+    assert as_command(blocks).startswith("napari-pea volume stack.zarr -o out/found.zarr --model")
+    assert "--fill-holes" not in as_command(blocks)
+    with pytest.raises(InputError, match="as a command"):
+        as_python(blocks)
+    for convert in (as_command, as_python):
+        with pytest.raises(InputError, match="Apply to whole image"):
+            convert(about | {"block": [[0, 3], [4, 9], [5, 8]]})

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QSlider, QSpinBox, QWidget
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.settings import RANGE_LADDER, SegmentationSettings
-from napari_pea.widgets.settings_group import SettingsGroup, ranges_from
+from napari_pea.widgets.ranges import ranges_from
+from napari_pea.widgets.settings_group import SettingsGroup
 from napari_pea.widgets.state import SegmentState
 
 
@@ -72,6 +74,56 @@ def test_the_slider_takes_the_ladder_up_to_it(group: SettingsGroup, state: Segme
     assert state.live.settings.ranges == (1, 3, 5, 7, 9)
     group.step_range(-100)
     assert state.live.settings.ranges == (1,)
+
+
+@pytest.fixture
+def volumes(state: SegmentState) -> SegmentationSettings:
+    """What a model for volumes recommends, whose sections are three times as far apart."""
+    settings = SegmentationSettings(ranges=(1, 3, 9), z_ranges=(1, 1, 3), strides=(1, 4, 4))
+    state.live.follow_model("volumes", settings, 3)
+    return settings
+
+
+def test_ranges_across_sections_follow(
+    group: SettingsGroup, state: SegmentState, volumes: SegmentationSettings
+) -> None:
+    assert not group.z_ranges_edit.isHidden()
+    assert group.z_ranges_edit.text() == "1, 1, 3"
+    assert group.connectivity_combo.count() == 3
+    assert group.connectivity_combo.currentText() == "6 (along the axes)"
+    assert group.min_size_spin.suffix() == " voxels"
+    group.range_slider.setValue(6)
+    assert state.live.settings.ranges == (1, 3, 5, 7, 9, 11, 15)
+    assert state.live.settings.z_ranges == (1, 1, 2, 2, 3, 4, 5)
+    group.range_slider.setValue(0)
+    group.range_slider.setValue(1)
+    assert state.live.settings.z_ranges == (1, 1)
+    group.recommended_button.click()
+    assert state.live.settings == volumes
+    group.strides_spin.setValue(8)
+    assert state.live.settings.strides == (1, 8, 8)
+    state.live.follow_model("planes", SegmentationSettings())
+    assert group.z_ranges_edit.isHidden()
+    assert group.connectivity_combo.currentText() == "4 (rows and columns)"
+
+
+def test_ranges_across_sections_can_be_typed(
+    group: SettingsGroup, state: SegmentState, volumes: SegmentationSettings, qtbot: Any
+) -> None:
+    def type_(text: str) -> None:
+        group.z_ranges_edit.selectAll()
+        qtbot.keyClicks(group.z_ranges_edit, text) if text else group.z_ranges_edit.del_()
+        qtbot.keyClick(group.z_ranges_edit, Qt.Key.Key_Return)
+
+    type_("1 2 4")
+    assert state.live.settings.neighborhood(3).z_ranges == (1, 2, 4)
+    type_("1, 2")
+    assert state.status == (
+        "Each range needs its z range: there are 3 ranges, 1, 3, 9, and 2 z ranges."
+    )
+    assert group.z_ranges_edit.text() == "1, 2, 4"
+    type_("")
+    assert state.live.settings.z_ranges is None
 
 
 def test_the_method_can_be_chosen(group: SettingsGroup, state: SegmentState) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import dask.array as da
@@ -9,7 +10,12 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_pea.core.errors import InputError
-from napari_pea.widgets.sources import ChannelChoice, channel_choices, choose_part
+from napari_pea.widgets.sources import (
+    ChannelChoice,
+    axis_choices,
+    channel_choices,
+    choose_part,
+)
 
 #: A rotation by 30° within the plane of a stack.
 TURNED = np.array([[1, 0, 0], [0, 0.75**0.5, -0.5], [0, 0.5, 0.75**0.5]])
@@ -145,3 +151,41 @@ def test_an_empty_place_gets_one_sentence() -> None:
     viewer.dims.set_current_step(0, 10)
     with pytest.raises(InputError, match="'short' has no plane where the sliders are"):
         choose_part(short, viewer.dims, channel_choices(short)[0])
+
+
+def test_the_volume_at_the_sliders_is_read() -> None:
+    data = RNG.random((6, 5, 8, 7))
+    layer = Image(data, scale=(2, 3, 1, 1))
+    assert [c.text for c in channel_choices(layer, 3)] == ["shown volume"]
+    viewer = ViewerModel()
+    viewer.add_layer(layer)
+    viewer.dims.set_current_step(0, 4)
+    choice = channel_choices(layer, 3)[0]
+    assert [each.text for each in axis_choices(layer, choice, 3)][:2] == [
+        "as shown",
+        "-4 (6 volumes)",
+    ]
+    part = choose_part(layer, viewer.dims, choice, ndim=3)
+    np.testing.assert_array_equal(part.read(), data[4])
+    assert part.as_result(np.zeros((5, 8, 7, 3))).shape == (1, 5, 8, 7, 3)
+    viewer.dims.ndisplay = 3
+    assert choose_part(layer, viewer.dims, choice, ndim=3).plane == ((0, 4),)
+    stack = Image(data[0])
+    assert [c.text for c in channel_choices(stack, 3)] == ["grey"]
+    assert len(axis_choices(stack, channel_choices(stack, 3)[0], 3)) == 1
+
+
+def test_a_block_lies_where_it_was_taken() -> None:
+    data = RNG.random((6, 9, 8))
+    layer = Image(data, scale=(4, 1, 2), translate=(1, 2, 3))
+    viewer = ViewerModel()
+    viewer.add_layer(layer)
+    whole = choose_part(layer, viewer.dims, ChannelChoice("grey"), ndim=3)
+    block = replace(whole, block=(slice(2, 5), slice(3, 9), slice(1, 4)))
+    np.testing.assert_array_equal(block.read(), data[2:5, 3:9, 1:4])
+    assert (block.shape, block.start, block.whole) == ((3, 6, 3), (2, 3, 1), whole)
+    assert block.key != whole.key
+    np.testing.assert_allclose(block.placement(layer)["translate"], layer.data_to_world((2, 3, 1)))
+    np.testing.assert_allclose(
+        block.placement(layer, (1, 1, 1))["translate"], layer.data_to_world((3, 4, 2))
+    )

@@ -85,6 +85,25 @@ def test_regions_follow_their_place_in_the_window(squares: np.ndarray, painted: 
     assert item.region.sum() == pytest.approx(np.pi * 100, rel=0.1)
 
 
+def test_volumes_are_read_whole(squares: np.ndarray, painted: np.ndarray) -> None:
+    image = Image(np.stack([squares] * 6).reshape(2, 3, 96, 128), name="series")
+    paint = np.zeros(image.data.shape, np.uint16)
+    paint[1, 2] = painted
+    region = Shapes(ndim=4)
+    region.add_rectangles([[[1, 2, y, x] for y, x in ((5, 5), (5, 20), (20, 20), (20, 5))]])
+    layers = painted_layers(pair(image, Labels(paint), region=region), 3)
+    (item,) = layers.read(whole_objects=True)
+    assert item.name == "series, plane 1"
+    assert item.image.shape == item.labels.shape == (3, 96, 128)
+    assert item.region.any(axis=(1, 2)).tolist() == [False, False, True]
+    through = Shapes(ndim=2)
+    through.add_rectangles([[5, 5], [5, 20], [20, 20], [20, 5]])
+    (item,) = painted_layers(pair(image, Labels(paint), region=through), 3).read(whole_objects=True)
+    assert item.region.any(axis=(1, 2)).all()
+    with pytest.raises(InputError, match="learns from volumes and 'dabs' is a single plane"):
+        painted_layers(pair(Image(squares), Labels(painted, name="dabs")), 3)
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [

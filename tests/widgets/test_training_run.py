@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from qtpy.QtWidgets import QMessageBox
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.package import SUFFIX, load_network, read_metadata
 from napari_pea.training.checkpoint import Checkpoint
-from napari_pea.training.runs import kept_runs
+from napari_pea.training.runs import PLAN_NAME, kept_runs
 from napari_pea.widgets import training_job, training_offer
 from napari_pea.widgets.training_run import kept_text
 from napari_pea.widgets.training_state import TrainingPhase, training_state_of
@@ -203,6 +204,14 @@ def test_closing_asks_and_the_run_can_be_resumed(
     open_run: Callable[..., RunHand], models: Path, qtbot: Any, painted: np.ndarray
 ) -> None:
     run = open_run()
+    for name in ("cells", "paint"):
+        run.viewer.layers[name].scale = (0.5, 0.25)
+        run.viewer.layers[name].translate = (3, 4)
+    run.click("draw_region_button")
+    outline = np.array([[3.0, 4.0], [3.0, 34.0], [43.0, 34.0], [43.0, 4.0]])
+    run.viewer.layers["cells regions"].add_rectangles(
+        [run.viewer.layers["cells regions"].world_to_data(corner) for corner in outline]
+    )
     run.train()
     run.until_steps(4)
     # napari asks with these words before it closes.
@@ -212,6 +221,8 @@ def test_closing_asks_and_the_run_can_be_resumed(
     (kept,) = kept_runs(models / "runs")
     reached = Checkpoint.load(kept.folder).iteration
     assert reached >= 4
+    plan = json.loads((kept.folder / PLAN_NAME).read_text())
+    (kept.folder / PLAN_NAME).write_text(json.dumps(plan | {"device": "cuda:7"}))
 
     run = open_run(empty=True)
     run.until(lambda: run.find("offer_label").isVisibleTo(run.hand.dock))
@@ -219,12 +230,21 @@ def test_closing_asks_and_the_run_can_be_resumed(
     run.click("resume_button")
     run.until(lambda: run.steps > reached)
     assert min(at for at, _ in run.hand.dock.run_group.curves.losses) > 0
-    np.testing.assert_array_equal(run.viewer.layers["cells annotation"].data, painted)
+    assert "'cuda:7' is not there any more: it goes on with the cpu" in run.message
+    annotation = run.viewer.layers["cells annotation"]
+    np.testing.assert_array_equal(annotation.data, painted)
+    for layer in (run.viewer.layers["cells"], annotation):
+        np.testing.assert_allclose(layer.scale, (0.5, 0.25))
+        np.testing.assert_allclose(layer.translate, (3, 4))
+    regions = run.viewer.layers["cells regions"]
+    found = [regions.data_to_world(corner) for corner in regions.data[0]]
+    np.testing.assert_allclose(found, outline)
     run.until(lambda: "cells training" in run.viewer.layers)
     assert not run.find("offer_label").isVisibleTo(run.hand.dock)
     # The next run can learn from what was painted for this one.
     assert run.find("train_image_combo").currentText() == "cells"
     assert run.find("train_labels_combo").currentText() == "cells annotation"
+    assert run.find("train_region_combo").currentText() == "cells regions"
     run.click("stop_button")
     run.until_over()
     assert run.state.phase is TrainingPhase.DONE
@@ -353,3 +373,40 @@ def test_a_model_that_got_worse_is_told(start: float | None, is_worse: bool) -> 
     text = kept_text(metadata)
     assert text.startswith("The version of iteration 1,200 was kept (AJI 0.50, AP50 0.25)")
     assert ("finds what is held out better (AJI 0.90)" in text) is is_worse
+
+
+def test_a_model_for_volumes_learns_from_a_painted_volume(
+    open_training: OpenTraining, volume_model: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_pea.training.history.History.save_picture", lambda *_: None)
+    changes = SHORT | {"iterations": 1, "validate_every": 1, "crop": 16, "crop_depth": 4}
+    hand = open_training()
+    ids = np.zeros((10, 48, 48), np.uint16)
+    for number in range(8):
+        row, column = 4 + 24 * (number % 2), 2 + 12 * (number // 2)
+        ids[2:8, row : row + 9, column : column + 9] = number + 1
+    run = RunHand(hand, qtbot, changes)
+    image = (ids > 0) * 300 + np.random.default_rng(0).integers(0, 99, ids.shape)
+    hand.viewer.add_image(image.astype(np.uint16), name="stack", scale=(2, 0.5, 0.5))
+    hand.viewer.add_labels(ids, name="paint", scale=(2, 0.5, 0.5))
+    hand.choose("start_model_combo", "solid")
+    assert "8 painted objects" in hand.outlook
+    run.train()
+    run.until_over()
+    assert run.state.phase is TrainingPhase.DONE, run.message
+    preview = hand.viewer.layers["stack training"]
+    assert preview.data.shape == ids.shape
+    np.testing.assert_allclose(preview.scale, (2, 0.5, 0.5))
+    labels = hand.viewer.layers["paint"]
+    labels.data = np.where(np.arange(10)[:, None, None] == 4, labels.data, 0)
+    assert "painted in one section each" in hand.outlook
+    hand.find("whole_objects_check").click()
+    assert "painted in one section each" not in hand.outlook
+    hand.choose("start_model_combo", "tiny")
+    assert "8 painted objects" in hand.outlook  # of a single plane
+    hand.viewer.layers.remove("stack")
+    hand.viewer.layers.remove("paint")
+    hand.viewer.add_image(image[4], name="plane")
+    hand.viewer.add_labels(ids[4], name="dabs")
+    hand.choose("start_model_combo", "solid")
+    assert "learns from volumes and 'dabs' is a single plane" in hand.outlook

@@ -12,6 +12,9 @@ import tifffile
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, ignore_progress
+from napari_pea.widgets import training_brush
+from napari_pea.widgets.results import LABELS, ResultLayer
+from napari_pea.widgets.state import state_of
 from napari_pea.widgets.training_state import TrainingPhase, training_state_of
 
 OpenTraining = Callable[..., Any]
@@ -173,6 +176,48 @@ def test_held_out_objects_are_shown_on_demand(
     assert texts(hand.find("train_labels_combo")) == ["paint"]
     hand.click("held_out_check")
     assert hand.names == ["cells", "paint"]
+    hand.click("held_out_check")
+    hand.viewer.layers.remove("paint held out")
+    assert not hand.find("held_out_check").isChecked()
+    # Layers that come apart are noticed without a click.
+    labels.scale = (3, 3)
+    assert "have another scale" in hand.outlook
+    labels.scale = (1, 1)
+    hand.viewer.layers["cells"].translate = (50, 0)
+    assert "lie beside the image" in hand.outlook
+
+
+def test_a_result_that_was_opened_can_be_learned_from(
+    open_training: OpenTraining, squares: np.ndarray, painted: np.ndarray
+) -> None:
+    hand = open_training()
+    hand.viewer.add_image(squares, name="cells")
+    told = {"napari_pea": {"kind": "labels"}}
+    opened = hand.viewer.add_labels(painted, name="opened", metadata=told)
+    assert "Nothing is painted" in hand.outlook  # it is only offered
+    hand.choose("train_labels_combo", "opened")
+    assert "12 painted objects" in hand.outlook
+    # What the Segment dock has made it also replaces.
+    image = hand.viewer.layers["cells"]
+    state_of(hand.viewer).results.enter(image, None, LABELS, ResultLayer(opened))
+    hand.viewer.layers["cells"].name = "other"
+    assert texts(hand.find("train_labels_combo")) == []
+
+
+def test_the_brush_for_large_layers_comes_when_a_free_label_is_found(
+    open_training: OpenTraining,
+    squares: np.ndarray,
+    painted: np.ndarray,
+    qtbot: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training_brush, "LOOKED_THROUGH", 0)
+    hand = open_training()
+    hand.viewer.add_image(squares, name="cells")
+    labels = hand.viewer.add_labels(painted, name="paint")
+    hand.click("paint_object_button")
+    qtbot.waitUntil(lambda: labels.mode == "paint", timeout=60_000)
+    assert labels.selected_label == 13
 
 
 def test_nothing_can_be_changed_while_a_run_is_under_way(

@@ -51,8 +51,9 @@ class ModelMetadata(BaseModel):
         The settings that scored best on the validation data.
     object_diameter : float, optional
         Median diameter of the training objects in pixels of the images as they were given.
-    pixel_size_um : float, optional
-        Pixel size of the training data in micrometres.
+    pixel_size_um : float or tuple of float, optional
+        Pixel size of the training data in micrometres; one number for each axis if sections
+        are further apart than pixels.
     data : tuple of DataSource
         What it was trained on.
     licence : str
@@ -78,12 +79,17 @@ class ModelMetadata(BaseModel):
     training_ranges: tuple[int, ...] = DEFAULT_RANGES
     recommended: SegmentationSettings = SegmentationSettings()
     object_diameter: float | None = None
-    pixel_size_um: float | None = None
+    pixel_size_um: float | tuple[float, ...] | None = None
     data: tuple[DataSource, ...] = ()
     licence: str = ""
     scores: dict[str, dict[str, float]] = Field(default_factory=dict)
     parent: str | None = None
     training: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def ndim(self) -> int:
+        """The number of spatial axes of its images; every architecture is named by it."""
+        return 3 if self.architecture.endswith("3d") else 2
 
     @field_validator("recommended", mode="before")
     @classmethod

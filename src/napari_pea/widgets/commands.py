@@ -126,6 +126,16 @@ def apply_to_whole(viewer: napari.viewer.Viewer) -> None:
     press(viewer, "apply_button")
 
 
+def segment_in_blocks(viewer: napari.viewer.Viewer) -> None:
+    """Segment all of a large image in blocks, or go on with that."""
+    press(viewer, "blocks_button")
+
+
+def stop_blocks(viewer: napari.viewer.Viewer) -> None:
+    """Stop segmenting in blocks; it can be resumed."""
+    press(viewer, "blocks_stop_button")
+
+
 def toggle_embedding(viewer: napari.viewer.Viewer) -> None:
     """Show the embedding as colours, or not."""
     press(viewer, "embedding_check")

@@ -15,7 +15,13 @@ from superqt import QCollapsible
 from napari_pea.models.catalogue import ModelEntry, list_models, user_folder
 from napari_pea.widgets.preferences import preferences
 from napari_pea.widgets.results import is_result
-from napari_pea.widgets.sources import AxisChoice, ChannelChoice, axis_choices, channel_choices
+from napari_pea.widgets.sources import (
+    NDIM,
+    AxisChoice,
+    ChannelChoice,
+    axis_choices,
+    channel_choices,
+)
 
 if TYPE_CHECKING:
     from napari.components import LayerList
@@ -180,6 +186,8 @@ def _description(entry: ModelEntry) -> str:
     sentences = ["The kind of objects to look for."]
     if metadata is not None:
         sentences = [metadata.description or f"The model {entry.name}."]
+        if metadata.ndim == 3:
+            sentences.append("It sees volumes, with all their sections at once.")
         if metadata.object_diameter:
             sentences.append(
                 f"It was trained on objects about {metadata.object_diameter:.0f} pixels wide."
@@ -293,15 +301,16 @@ class ChannelCombo(WideCombo):
     def __init__(self, parent: QWidget | None = None, *, name: str = "channel_combo") -> None:
         super().__init__(
             name,
-            "Which channel shows your objects. For stacks, “shown plane” takes the plane you "
-            "see: move the sliders to another plane and click Segment again.",
+            "Which channel shows your objects. Of stacks, “shown plane” takes the plane you see, "
+            "and “shown volume” the volume: move the sliders to another one and click Segment "
+            "again.",
             parent,
         )
         self._choices: list[ChannelChoice] = []
 
-    def set_image(self, layer: Image | None) -> None:
-        """Offer the channels of an image."""
-        self._choices = [] if layer is None else channel_choices(layer)
+    def set_image(self, layer: Image | None, ndim: int = NDIM) -> None:
+        """Offer the channels of an image for a model that sees so many axes."""
+        self._choices = [] if layer is None else channel_choices(layer, ndim)
         self.set_items([choice.text for choice in self._choices])
         self.setEnabled(len(self._choices) > 1)
 
@@ -317,15 +326,19 @@ class AxisCombo(WideCombo):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(
             "axis_combo",
-            "Along which axis the planes of a stack or time series lie that are segmented one "
-            "by one.",
+            "Along which axis the planes or volumes of a stack or time series lie that are "
+            "segmented one by one.",
             parent,
         )
         self._choices: list[AxisChoice] = []
 
-    def set_image(self, layer: Image | None, choice: ChannelChoice | None) -> None:
-        """Offer the axes of an image."""
-        self._choices = [] if layer is None or choice is None else axis_choices(layer, choice)
+    def set_image(
+        self, layer: Image | None, choice: ChannelChoice | None, ndim: int = NDIM
+    ) -> None:
+        """Offer the axes of an image for a model that sees so many of them."""
+        self._choices = []
+        if layer is not None and choice is not None:
+            self._choices = axis_choices(layer, choice, ndim)
         self.set_items([each.text for each in self._choices])
         self.setEnabled(len(self._choices) > 1)
 

@@ -185,6 +185,8 @@ class CorrectionsGroup(QWidget):
 
     def _take_over(self, session: LiveSession) -> None:
         """Bring the strokes on the layer and those of a session together."""
+        if session.part.block is not None:
+            return  # strokes are of the whole
         scribbles = self.scribbles_of(session)
         if scribbles is not None:
             if scribbles.corrections.as_dict()["strokes"] != session.corrections.get("strokes", []):
@@ -279,7 +281,7 @@ class CorrectionsGroup(QWidget):
             return
         session = self._live.session
         scribbles = self.scribbles_of(session)
-        can = session is not None and session.result is not None
+        can = session is not None and session.result is not None and session.part.block is None
         in_hand = None
         if scribbles is not None and self._layers.selection.active is scribbles.layer:
             in_hand = scribbles.kind

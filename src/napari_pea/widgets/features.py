@@ -36,7 +36,7 @@ def layer_features(table: pd.DataFrame, source: Image, part: ImagePart) -> pd.Da
         The columns
 
         - ``index``: the id of the object, by which napari finds its row,
-        - ``area`` and ``equivalent_diameter``,
+        - ``area`` (of volumes: the volume) and ``equivalent_diameter``,
         - ``centroid-0``, …: one for each axis of the labels layer, in world coordinates,
         - ``unit``: the unit of length of the above, such as "micrometer" or "pixel",
         - the others of `table` as they are, and ``certainty`` if it can be told.
@@ -53,8 +53,8 @@ def layer_features(table: pd.DataFrame, source: Image, part: ImagePart) -> pd.Da
         places[:, axis] = position
     if "plane" in table and part.plane:
         places[:, part.plane[0][0]] = table["plane"]
-    for n, axis in enumerate(axes):
-        places[:, axis] = table[f"centroid-{n}"]
+    for n, (axis, first) in enumerate(zip(axes, part.start, strict=True)):
+        places[:, axis] = table[f"centroid-{n}"] + first
     world = places @ linear.T + offset
     columns: dict[str, Any] = {
         "index": table["label"],

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_pea.core.neighborhood import Offset
 from napari_pea.widgets.features import layer_features
 from napari_pea.widgets.results import (
+    BLOCKS,
     LABELS,
     PREVIEW,
     STACK,
@@ -19,7 +20,7 @@ from napari_pea.widgets.results import (
     ResultBook,
     ResultLayer,
 )
-from napari_pea.widgets.sources import ImagePart
+from napari_pea.widgets.sources import NOUNS, ImagePart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +91,7 @@ class ResultWriter:
         Returns
         -------
         layer : napari.layers.Labels
-            Called "<image> labels".
+            Called "<image> labels", or "<image> preview" if the part is a block of the image.
         is_new : bool
             Whether it was added; otherwise it holds the former result no more.
         """
@@ -107,7 +108,7 @@ class ResultWriter:
             return layer, False
         layer = Labels(
             data,
-            name=f"{self._source.name} labels",
+            name=f"{self._source.name} {'labels' if self._part.block is None else PREVIEW[0]}",
             features=features,
             metadata=self._metadata(LABELS),
             **self._part.placement(self._source),
@@ -141,14 +142,14 @@ class ResultWriter:
     def write_preview(
         self, labels: NDArray[np.uint32], start: Sequence[int], kind: Kind = PREVIEW
     ) -> Labels:
-        """Show labels of a piece of the plane in a layer of their own.
+        """Show labels of a piece of the part in a layer of their own.
 
         Parameters
         ----------
-        labels : array of uint32, shape (Y, X)
+        labels : array of uint32, shape (*spatial)
             Object ids; 0 is background.
         start : sequence of int
-            Where in the plane the piece begins, in pixels.
+            Where in the part the piece begins, in pixels.
         kind : Kind
             `PREVIEW` or `TRAINING`.
 
@@ -184,7 +185,7 @@ class ResultWriter:
             self._layers.remove(former.layer)
 
     def write_stack(self, labels: NDArray[np.uint32], table: pd.DataFrame) -> Labels:
-        """Show the labels of every plane of a stack in a new layer.
+        """Show the labels of every plane or volume of a stack in a new layer.
 
         Parameters
         ----------
@@ -196,15 +197,41 @@ class ResultWriter:
         Returns
         -------
         napari.layers.Labels
-            Called "<image> labels of all planes".
+            Called "<image> labels of all planes", or of all volumes.
         """
         from napari.layers import Labels
 
         layer = Labels(
             labels,
-            name=f"{self._source.name} labels of all planes",
+            name=f"{self._source.name} labels of all {NOUNS[len(self._part.plane_axes)]}s",
             features=layer_features(table, self._source, self._part),
             metadata=self._metadata(STACK),
+            **self._part.placement(self._source),
+        )
+        self._book.add(self._layers, len(self._layers), layer)
+        return layer
+
+    def write_levels(self, levels: Sequence[Any]) -> Labels:
+        """Show labels on disk, which are read as they are looked at, in a new layer.
+
+        Parameters
+        ----------
+        levels : sequence of array
+            The finest first.
+
+        Returns
+        -------
+        napari.layers.Labels
+            Called "<image> labels in blocks".
+        """
+        from napari.layers import Labels
+
+        data = [self._part.as_result(level) for level in levels]
+        layer = Labels(
+            data if len(data) > 1 else data[0],
+            name=f"{self._source.name} labels in blocks",
+            multiscale=len(data) > 1,
+            metadata=self._metadata(BLOCKS),
             **self._part.placement(self._source),
         )
         self._book.add(self._layers, len(self._layers), layer)
@@ -225,7 +252,7 @@ class ResultWriter:
         ----------
         kind : Kind
             What it shows.
-        picture : array, shape (Y, X) or (Y, X, 3)
+        picture : array, shape (*spatial) or (*spatial, 3)
             The pixels.
         name : str
             Of a new layer.
@@ -262,7 +289,11 @@ class ResultWriter:
         return None
 
     def _renew(
-        self, layer: Layer, data: NDArray[Any], kind: Kind, start: Sequence[int] = (0, 0)
+        self,
+        layer: Layer,
+        data: NDArray[Any],
+        kind: Kind,
+        start: Sequence[int] | None = None,
     ) -> None:
         """Write new data, and where they lie, into a layer."""
         if layer.data is not data:

@@ -28,7 +28,8 @@ from napari_pea.widgets.live_jobs import (
 )
 from napari_pea.widgets.preview import visible_region
 from napari_pea.widgets.results import LABELS, PREVIEW
-from napari_pea.widgets.sessions import LiveSession, Region
+from napari_pea.widgets.sessions import LiveSession
+from napari_pea.widgets.sources import Region
 from napari_pea.widgets.state import SegmentState
 from napari_pea.widgets.views import View, Views
 from napari_pea.widgets.work import Early, Outcome
@@ -77,6 +78,7 @@ class Live(QObject):
     ) -> None:
         super().__init__(parent)
         self._layers = viewer.layers
+        self._dims = viewer.dims
         self._state = state
         self._runner = runner
         self._target = target
@@ -93,14 +95,22 @@ class Live(QObject):
         state.live.events.settings.connect(self._on_settings)
         state.live.events.preview.connect(self._on_settings)
         camera = viewer.scene.camera.events
-        for event in (camera.center, camera.zoom):
+        for event in (camera.center, camera.zoom, viewer.dims.events.current_step):
             event.connect(self._on_camera)
 
     @property
     def session(self) -> LiveSession | None:
-        """What the controls act on, if that was segmented."""
-        target = self._target()
-        return None if target is None else self._state.sessions.find(target.layer, target.key)
+        """What the controls act on, if that or a block of it was segmented."""
+        target, book = self._target(), self._state.sessions
+        if target is None:
+            return None
+        whole = book.find(target.layer, target.key)
+        return book.find(target.layer, target.block_key) if whole is None else whole
+
+    @property
+    def target(self) -> Target | None:
+        """What the user has chosen, if it can be segmented."""
+        return self._target()
 
     @property
     def is_closed(self) -> bool:
@@ -198,7 +208,9 @@ class Live(QObject):
         self.stop()
         self._start(session, None, quiet=False)
 
-    def show(self, session: LiveSession, outcome: Outcome, *, goes_on: bool = False) -> str:
+    def show(
+        self, session: LiveSession, outcome: Outcome, *, goes_on: bool = False, follow: bool = True
+    ) -> str:
         """Show the labels of a session; return one sentence about them.
 
         Parameters
@@ -209,6 +221,8 @@ class Live(QObject):
             Its segmentation.
         goes_on : bool
             Whether the user is waiting for what follows.
+        follow : bool
+            Whether something follows, in place of any job under way.
 
         Raises
         ------
@@ -236,7 +250,8 @@ class Live(QObject):
         session.is_new = False
         self.refresh()
         self.result_shown.emit(session)
-        self._followers.start(session, goes_on=goes_on)
+        if follow:
+            self._followers.start(session, goes_on=goes_on)
         return sentence(len(segmentation.table), outcome.seconds)
 
     def add_view(self, session: LiveSession, view: View) -> None:
@@ -299,7 +314,7 @@ class Live(QObject):
             return
         region = None
         if self._state.live.preview:
-            region = visible_region(session.source, session.part)
+            region = visible_region(session.source, session.part, self._dims)
         self._start(session, region, quiet=True)
 
     def _is_up_to_date(self, session: LiveSession) -> bool:

@@ -13,8 +13,8 @@ from napari_pea.core.progress import CancelToken
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.widgets.preview import constraints_within
 from napari_pea.widgets.results import ResultLayer
-from napari_pea.widgets.sessions import LiveSession, Region
-from napari_pea.widgets.sources import ImagePart
+from napari_pea.widgets.sessions import LiveSession
+from napari_pea.widgets.sources import ImagePart, Region
 from napari_pea.widgets.work import Outcome, Report, segment_again
 
 if TYPE_CHECKING:
@@ -45,6 +45,11 @@ class Target:
     def key(self) -> Hashable:
         """What tells its session from others of the layer."""
         return self.part.key, str(self.model.path)
+
+    @property
+    def block_key(self) -> Hashable:
+        """The same for the session of the block that was segmented before the whole."""
+        return "block", self.key
 
 
 def segment_whole(

@@ -58,9 +58,17 @@ def as_command(about: dict[str, Any]) -> str:
         raise InputError(
             "The command line knows no corrections, and this result has some: copy it as Python."
         )
+    _not_of_a_block(about)
     settings = settings_from(about)
-    words = ["napari-pea", "segment", about.get("image_path") or UNKNOWN_FILE, "-o", "labels"]
+    image = about.get("image_path") or UNKNOWN_FILE
+    in_blocks = about.get("kind") == "blocks"
+    if in_blocks:
+        words = ["napari-pea", "volume", image, "-o", about["path"]]
+    else:
+        words = ["napari-pea", "segment", image, "-o", "labels"]
     words += ["--model", _model(about), "--ranges", ",".join(map(str, settings.ranges))]
+    if settings.z_ranges is not None:
+        words += ["--z-ranges", ",".join(map(str, settings.z_ranges))]
     if settings.connectivity is not None:
         words += ["--connectivity", str(settings.connectivity)]
     strides = settings.strides
@@ -69,6 +77,8 @@ def as_command(about: dict[str, Any]) -> str:
     words += ["--partitioner", settings.partitioner]
     words += ["--foreground-threshold", f"{settings.foreground_threshold:g}"]
     words += ["--min-size", str(settings.min_size)]
+    if in_blocks:
+        return shlex.join(map(str, words))
     words += ["--merge-fragments" if settings.merge_fragments else "--no-merge-fragments"]
     words += ["--fill-holes" if settings.fill_holes else "--no-fill-holes"]
     for name in ("channel", "channel_axis", "tile"):
@@ -90,6 +100,9 @@ def as_python(about: dict[str, Any]) -> str:
     InputError
         If the result does not say how it was made.
     """
+    _not_of_a_block(about)
+    if about.get("kind") == "blocks":
+        raise InputError("What was segmented in blocks is copied as a command.")
     settings = settings_from(about)
     lines = [
         "from napari_pea import Segmenter, load_model",
@@ -126,6 +139,15 @@ def as_python(about: dict[str, Any]) -> str:
     arguments += [f"{name}={value!r}" for name, value in _plain(settings).items()]
     lines += ["labels = segmenter.segment(", *(f"    {each}," for each in arguments), ").labels"]
     return "\n".join(lines) + "\n"
+
+
+def _not_of_a_block(about: dict[str, Any]) -> None:
+    """Say that what was shown first is no result of its own."""
+    if about.get("block") is not None:
+        raise InputError(
+            "This is a part of the image that was shown first: click “Apply to whole image”, "
+            "then copy that."
+        )
 
 
 def _strokes(about: dict[str, Any]) -> list[Any]:

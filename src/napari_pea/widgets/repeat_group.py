@@ -89,7 +89,13 @@ class RepeatGroup(QWidget):
     def _take_over(self, layer: Layer) -> None:
         """Take over settings and strokes of a result."""
         told = layer.metadata["napari_pea"]
-        self._state.live.settings = settings_from(told)
+        settings, ndim = settings_from(told), self._state.live.ndim
+        if told.get("ndim", ndim) != ndim:
+            raise InputError(
+                f"The settings of {layer.name!r} are those of a model for {told['ndim']}D images: "
+                "choose such a model first."
+            )
+        self._state.live.settings = settings
         waiting = restore_corrections(self._live, self._state, told)
         self._state.status = f"Took over the settings of {layer.name!r}. {waiting}".strip()
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from napari_pea.core.errors import InputError
 from napari_pea.io import read_about, read_labels, write_labels
-from napari_pea.widgets.results import is_result
+from napari_pea.widgets.places import plain_place
+from napari_pea.widgets.results import BLOCKS, is_result
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -41,23 +42,14 @@ def save_result(layer: Labels, path: str | Path) -> Path:
     """
     if not is_result(layer) or not hasattr(layer, "selected_label"):
         raise InputError(f"The layer {layer.name!r} holds no labels of this plugin.")
+    told = layer.metadata["napari_pea"]
+    if told["kind"] == BLOCKS[0]:
+        raise InputError(f"The labels {layer.name!r} are on disk already: {told['path']}.")
     target = Path(path)
     if not target.name.endswith(SUFFIX):
         target = target.with_name(f"{target.name.removesuffix('.tif')}{SUFFIX}")
-    place = {
-        "scale": layer.scale.tolist(),
-        "translate": layer.translate.tolist(),
-        "rotate": layer.rotate.tolist(),
-        "shear": layer.shear.tolist(),
-        "affine": layer.affine.affine_matrix.tolist(),
-        "units": [str(unit) for unit in layer.units],
-        "axis_labels": [str(label) for label in layer.axis_labels],
-    }
-    write_labels(
-        target,
-        np.asarray(layer.data),
-        about={**layer.metadata["napari_pea"], "place": place, "name": layer.name},
-    )
+    about = {**told, "place": plain_place(layer), "name": layer.name}
+    write_labels(target, np.asarray(layer.data), about=about)
     return target
 
 

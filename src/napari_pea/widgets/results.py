@@ -28,6 +28,8 @@ PREVIEW: Kind = ("preview", None)
 TRAINING: Kind = ("training", None)
 #: Labels of every plane of a stack.
 STACK: Kind = ("stack", None)
+#: Labels on disk, of an image that was segmented in blocks.
+BLOCKS: Kind = ("blocks", None)
 
 
 def fingerprint(array: Any) -> Hashable:
@@ -146,6 +148,12 @@ class ResultBook:
             for (which, (_, offset)), result in self._pages.get(source, {}).items()
             if which == part and offset is not None and result.may_be_replaced(layers)
         )
+
+    def of_part(self, source: Layer, part: Hashable) -> list[ResultLayer]:
+        """Return all results of a part of a layer; see `find`."""
+        return [
+            result for (which, _), result in self._pages.get(source, {}).items() if which == part
+        ]
 
     def of_kind(self, kind: Kind) -> list[ResultLayer]:
         """Return the results of one kind of all layers."""

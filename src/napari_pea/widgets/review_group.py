@@ -35,7 +35,7 @@ LEAST_PIXELS = 60
 def uncertainty_map(
     session: LiveSession, report: Report, cancel: CancelToken
 ) -> NDArray[np.float32]:
-    """Return 1 - certainty of the object that each pixel lies in, shape (Y, X); else 0."""
+    """Return 1 - certainty of the object that each pixel lies in, shape (*spatial); else 0."""
     result = session.result
     if result is None:
         return np.zeros(session.part.shape, dtype=np.float32)
@@ -187,8 +187,10 @@ class ReviewGroup(QWidget):
         place = np.zeros(source.ndim)
         for axis, position in session.part.plane:
             place[axis] = position
-        for n, axis in enumerate(session.part.plane_axes):
-            place[axis] = row[f"centroid-{n}"]
+        for n, (axis, first) in enumerate(
+            zip(session.part.plane_axes, session.part.start, strict=True)
+        ):
+            place[axis] = row[f"centroid-{n}"] + first
         world = np.asarray(source.data_to_world(place))
         dims, camera = self._viewer.dims, self._viewer.scene.camera
         shown = list(dims.displayed)
@@ -196,6 +198,9 @@ class ReviewGroup(QWidget):
         center = np.array(dims.point, dtype=float)
         center[hidden:] = world
         camera.center = tuple(center[shown])
+        for axis in session.part.plane_axes:
+            if axis + hidden not in shown:
+                dims.set_point(axis + hidden, center[axis + hidden])
         scale = float(np.mean([source.scale[axis] for axis in session.part.plane_axes]))
         width = row["equivalent_diameter"] * scale * camera.zoom
         if width < LEAST_PIXELS:

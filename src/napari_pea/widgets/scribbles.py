@@ -81,12 +81,15 @@ class Scribbles(QObject):
         super().__init__(parent)
         self.source = ref(source)
         self.part = part
-        #: Of an earlier dock, or new.
-        self.layer: Labels = _layer_of(source, part) or _new_layer(source, part)
+        former = _layer_of(source, part)
+        self.layer: Labels = former or _new_layer(source, part)
+        # Large layers are looked through only once.
+        self._largest = int(former.data.max()) if former is not None else 0
         self.corrections = Corrections()
         self._records: list[_Record] = []
         self._present: list[tuple[int, int, int]] = []
         self._line: list[tuple[float, ...]] = []
+        self._axes: tuple[int, int] | None = None
         self._is_own = False
         self._still = QTimer(self)
         self._still.setSingleShot(True)
@@ -159,11 +162,20 @@ class Scribbles(QObject):
         self._line = []
         if layer.mode != "paint" or len(event.dims_displayed) != 2:
             return
+        self._axes = self._drawn_in(event)
         self._note(layer.world_to_data(event.position))
         yield
         while event.type == "mouse_move":
             self._note(layer.world_to_data(event.position))
             yield
+
+    def _drawn_in(self, event: Any) -> tuple[int, int] | None:
+        """Return which axes of the part are seen, None if one of them is none of its own."""
+        hidden = len(event.position) - self.layer.ndim
+        shown = [axis - hidden for axis in event.dims_displayed]
+        seen = {self.part.kept_axes[axis] for axis in shown if axis >= 0}
+        axes = tuple(n for n, axis in enumerate(self.part.plane_axes) if axis in seen)
+        return (axes[0], axes[1]) if len(axes) == 2 else None
 
     def _note(self, position: NDArray[np.float64]) -> None:
         taken = dict(self.part.plane)
@@ -182,8 +194,9 @@ class Scribbles(QObject):
         line, self._line = self._line, []
         label, mode = int(self.layer.selected_label), str(self.layer.mode)
         if not self._is_own and label and mode in ("paint", "fill", "polygon"):
-            if mode == "paint" and line:
-                stroke = Stroke(_kind_of(label), np.array(line), self.layer.brush_size)
+            if mode == "paint" and line and self._axes is not None:
+                size = self.layer.brush_size
+                stroke = Stroke(_kind_of(label), np.array(line), size, self._axes)
                 self._records.append(_Record(label, stroke))
                 self.layer.selected_label = self._next_id(stroke.kind)
             else:
@@ -213,7 +226,8 @@ class Scribbles(QObject):
             record = self._records[number]
             stroke = record.stroke
             if stop - start < len(stroke.line):
-                stroke = Stroke(stroke.kind, stroke.line[start:stop], stroke.width)
+                kept = stroke.places[start:stop]
+                stroke = Stroke(stroke.kind, kept, stroke.width, stroke.axes)
             owners[id(stroke)] = record
             corrections, dropped = corrections.add(stroke, self.part.shape)
             replaced += len(dropped)
@@ -231,7 +245,7 @@ class Scribbles(QObject):
         if record.replaced_by is not None:
             return []
         plane = self._plane()
-        places = np.rint(record.stroke.line).astype(int)
+        places = np.rint(record.stroke.places).astype(int)
         inside = ((places >= 0) & (places < plane.shape)).all(axis=1)
         values = np.full(len(places), record.id)
         values[inside] = plane[tuple(places[inside].T)]
@@ -263,7 +277,7 @@ class Scribbles(QObject):
             self.layer.refresh()
 
     def _plane(self) -> NDArray[np.uint16]:
-        """Return the pixels of the layer as a plane; a view of them."""
+        """Return the pixels of the layer as its part has them; a view of them."""
         plane: NDArray[np.uint16] = np.asarray(self.layer.data).reshape(self.part.shape)
         return plane
 
@@ -277,9 +291,7 @@ class Scribbles(QObject):
 
     def _next_id(self, kind: Kind) -> int:
         """Return an id that was never used."""
-        largest = max(
-            (int(self.layer.data.max()), *(record.id for record in self._records)), default=0
-        )
+        largest = max(self._largest, *(record.id for record in self._records), 0)
         return largest + 1 + (_kind_of(largest + 1) != kind)
 
 

@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.settings import SegmentationSettings
+from napari_pea.widgets.blocks_group import BlocksGroup
 from napari_pea.widgets.controls import (
     AxisCombo,
     ChannelCombo,
@@ -37,6 +38,7 @@ from napari_pea.widgets.groups import make_groups
 from napari_pea.widgets.jobs import Job, JobRunner
 from napari_pea.widgets.live import Live
 from napari_pea.widgets.live_jobs import Target
+from napari_pea.widgets.places import spacing_notice
 from napari_pea.widgets.preferences import preferences
 from napari_pea.widgets.repeat_group import RepeatGroup
 from napari_pea.widgets.segmenting import Segmenting
@@ -101,6 +103,9 @@ class SegmentDock(QScrollArea):
             self._state.device = preferences().device
         self.device_combo.set_items(dict.fromkeys(["auto", self._state.device]))
         self.device_combo.setCurrentText(self._state.device)
+        self.notice_label = QLabel(self)
+        self.notice_label.setObjectName("notice_label")
+        self.notice_label.setWordWrap(True)
         self.segment_button = QPushButton("Segment", self)
         self.segment_button.setObjectName("segment_button")
         self.cancel_button = QPushButton("Cancel", self)
@@ -122,6 +127,7 @@ class SegmentDock(QScrollArea):
 
     def _make_groups(self) -> None:
         self.settings_group = SettingsGroup(self._state, self)
+        self.blocks_group = BlocksGroup(self._viewer, self._state, self.live)
         self.whole_controls = WholeControls(self._state, self.live, self._segmenting, self)
         self.show_group = ShowGroup(self._state, self.live, self)
         self.repeat_group = RepeatGroup(self._viewer, self._state, self.live, self)
@@ -131,7 +137,7 @@ class SegmentDock(QScrollArea):
         self.affinity_button = self.show_group.affinity_button
         self.groups = [
             Fold("settings_fold", "Objects", self.settings_group),
-            *make_groups(self._viewer, self._state, self.live),
+            *make_groups(self._viewer, self._state, self.live, self.blocks_group),
             Fold("show_fold", "Show", self.show_group),
             Fold("repeat_fold", "Repeat", self.repeat_group),
         ]
@@ -160,6 +166,7 @@ class SegmentDock(QScrollArea):
         layout = QVBoxLayout(content)
         layout.setSpacing(4)
         layout.addLayout(form)
+        layout.addWidget(self.notice_label)
         layout.addLayout(buttons)
         layout.addWidget(self.progress_bar)
         layout.addWidget(self.status_label)
@@ -196,41 +203,59 @@ class SegmentDock(QScrollArea):
         model = self.model_combo.entry()
         if layer is None or choice is None or model is None or self._model_problem:
             return None
-        part = choose_part(layer, self._viewer.dims, choice, self.axis_combo.axis())
+        axis, ndim = self.axis_combo.axis(), self._state.live.ndim
+        part = choose_part(layer, self._viewer.dims, choice, axis, ndim)
         return Target(layer, part, model)
 
     def _on_model_chosen(self) -> None:
         entry = self.model_combo.entry()
-        settings = SegmentationSettings()
+        settings, ndim = SegmentationSettings(), NDIM
         name = ""
         if entry is not None:
             self._state.model = name = entry.name
             if entry.metadata is not None:
-                settings = entry.metadata.recommended
+                settings, ndim = entry.metadata.recommended, entry.metadata.ndim
         try:
-            settings.strides_for(NDIM)
-            settings.neighborhood(NDIM)
+            settings.strides_for(ndim)
+            settings.neighborhood(ndim)
             self._model_problem = ""
-            self._state.live.follow_model(name, settings)
+            self._state.live.follow_model(name, settings, ndim)
         except InputError as error:
             self._model_problem = f"The settings that the model {name!r} recommends fail: {error}"
+        self._on_image_chosen()
         self._on_state()
-        self.live.refresh()
 
     def _on_image_chosen(self) -> None:
-        self.channel_combo.set_image(self.image_combo.layer())
+        self.channel_combo.set_image(self.image_combo.layer(), self._state.live.ndim)
         self._on_channel_chosen()
+        if self.blocks_group.advises():
+            fold = next(each for each in self.groups if each.content() is self.blocks_group)
+            fold.expand(animate=False)
 
     def _on_channel_chosen(self) -> None:
-        self.axis_combo.set_image(self.image_combo.layer(), self.channel_combo.choice())
+        self.axis_combo.set_image(
+            self.image_combo.layer(), self.channel_combo.choice(), self._state.live.ndim
+        )
         for widget in (self.axis_combo, self._axis_label):
             widget.setVisible(self.axis_combo.count() > 1)
         self._on_plane_chosen()
+        self.blocks_group.refresh()
 
     def _on_plane_chosen(self, _: object = None) -> None:
         if isalive(self):
             self.live.refresh()
+            self.whole_controls.refresh()
+            self._notice()
             self._enable()
+
+    def _notice(self) -> None:
+        """Say whether sections are as far apart as the model expects."""
+        target = self.live.target
+        said = ""
+        if target is not None:
+            said = spacing_notice(target.layer, target.part, target.model.metadata)
+        self.notice_label.setText(said)
+        self.notice_label.setVisible(bool(said))
 
     def _on_device_chosen(self, name: str) -> None:
         self._state.device = name
@@ -249,19 +274,23 @@ class SegmentDock(QScrollArea):
             self._enable()
 
     def _on_segment_clicked(self) -> None:
+        self._notice()
         # The data of the layer may have other axes by now.
-        self.channel_combo.set_image(self.image_combo.layer())
+        self.channel_combo.set_image(self.image_combo.layer(), self._state.live.ndim)
         try:
             target = self._checked_target()
+            if target is not None:
+                self._segmenting.segment(target)
         except InputError as error:
             self._state.status = str(error)
             show_warning(str(error))
-            return
-        if target is not None:
-            self._segmenting.segment(target)
 
     def _on_cancel_clicked(self) -> None:
-        self._runner.cancel()
+        session = self.live.session
+        if session is not None and session.part.block is not None:
+            self._runner.cancel("Cancelled; the controls act on what you saw.")
+        else:
+            self._runner.cancel()
 
     def _on_state(self, _: object = None) -> None:
         """Show what is going on."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_pea.core.constraints import Constraints
 from napari_pea.widgets.results import LABELS, Kind, ResultBook
-from napari_pea.widgets.sources import ImagePart, level_zero
+from napari_pea.widgets.sources import ImagePart, Region, level_zero
 
 if TYPE_CHECKING:
     from napari.components import LayerList
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_pea.core.segmenter import Segmentation, Segmenter
-
-Region = tuple[slice, ...]
 
 
 class LiveSession:
@@ -185,11 +183,16 @@ class SessionBook:
         limit : int
             How much memory all may hold together, in bytes.
         """
-        kept = [e for e in self._sessions if not (e[0]() is source and e[1] == key)]
+        self.drop(source, key)
+        kept = list(self._sessions)
         kept.append((ref(source, self._on_gone), key, session))
         while len(kept) > 1 and sum(entry[2].segmenter.nbytes for entry in kept) > limit:
             kept.pop(0)
         self._sessions = kept
+
+    def drop(self, source: Layer, key: Hashable) -> None:
+        """Drop the session of a part of a layer; see `find`."""
+        self._sessions = [e for e in self._sessions if not (e[0]() is source and e[1] == key)]
 
     def forget(self, source: Layer) -> None:
         """Drop all sessions of a layer."""

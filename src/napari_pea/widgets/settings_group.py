@@ -23,10 +23,17 @@ from qtpy.QtWidgets import (
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import CONNECTIVITIES
-from napari_pea.core.settings import PARTITIONERS, RANGE_LADDER, SegmentationSettings
+from napari_pea.core.settings import PARTITIONERS, RANGE_LADDER
 from napari_pea.widgets.controls import WideCombo
 from napari_pea.widgets.forms import double_slider, row, silently
-from napari_pea.widgets.sources import NDIM
+from napari_pea.widgets.ranges import (
+    largest_stride,
+    numbers_text,
+    ranges_from,
+    with_ranges,
+    with_stride,
+    z_ranges_from,
+)
 from napari_pea.widgets.state import SegmentState
 
 #: How long the user must pause while typing, in milliseconds.
@@ -38,35 +45,16 @@ PARTITIONER_TITLES = {
     "average": "Average linkage of watershed pieces",
     "mean-shift": "Mean shift on the embedding",
 }
+#: Which neighbours are compared, as the user reads it.
+CONNECTIVITY_TITLES = {
+    4: "rows and columns",
+    8: "diagonals too",
+    6: "along the axes",
+    18: "diagonals of two axes too",
+    26: "all diagonals too",
+}
 LARGEST_SIZE = 1_000_000
 LARGEST_STRIDE = 32
-
-
-def ranges_from(text: str) -> tuple[int, ...]:
-    """Return the ranges that a user has typed, sorted, each once, with range 1.
-
-    Parameters
-    ----------
-    text : str
-        Whole numbers with commas or spaces between them.
-
-    Raises
-    ------
-    InputError
-        If there is anything else.
-    """
-    parts = [part for part in re.split(r"[,;\s]+", text.strip()) if part]
-    if not parts or not all(part.isascii() and part.isdigit() and int(part) for part in parts):
-        raise InputError(
-            f"Ranges are whole numbers of at least 1, such as 1, 3, 9; {text.strip()!r} is "
-            "something else."
-        )
-    return tuple(sorted({1, *map(int, parts)}))
-
-
-def ranges_text(ranges: tuple[int, ...]) -> str:
-    """Return ranges for the user."""
-    return ", ".join(map(str, ranges))
 
 
 class SettingsGroup(QWidget):
@@ -83,6 +71,7 @@ class SettingsGroup(QWidget):
     def __init__(self, state: SegmentState, parent: QWidget) -> None:
         super().__init__(parent)
         self._state = state
+        self._connectivities: list[int] = []
         self._make_controls()
         self._lay_out()
         self._typing = QTimer(self)
@@ -109,20 +98,22 @@ class SettingsGroup(QWidget):
             "The distances in pixels at which pixels are compared, if you want others than the "
             "slider takes. 1 is always added first, because objects grow from pixel to pixel."
         )
+        self.z_ranges_edit = QLineEdit(self)
+        self.z_ranges_edit.setObjectName("z_ranges_edit")
+        self.z_ranges_edit.setPlaceholderText("the same as the ranges")
+        self.z_ranges_edit.setToolTip(
+            "The distances in sections, one for each of the ranges, for stacks whose sections are "
+            "further apart than their pixels; empty for the same distances."
+        )
         self.recommended_button = QToolButton(self)
         self.recommended_button.setObjectName("recommended_button")
         self.recommended_button.setText("Model's")
         self.recommended_button.setToolTip("Take the distances that the model works best with.")
         self.connectivity_combo = WideCombo(
             "connectivity_combo",
-            "Whether pixels are compared along rows and columns only, or diagonally too: "
-            "slower, and surer where objects are few pixels wide.",
+            "Whether pixels are compared along the axes only, or diagonally too: slower, and "
+            "surer where objects are few pixels wide.",
             self,
-        )
-        self._connectivities = sorted(CONNECTIVITIES[NDIM])
-        self.connectivity_combo.set_items(
-            f"{number} ({'rows and columns' if number == 2 * NDIM else 'diagonals too'})"
-            for number in self._connectivities
         )
         self.strides_spin = QSpinBox(self)
         self.strides_spin.setObjectName("strides_spin")
@@ -156,7 +147,6 @@ class SettingsGroup(QWidget):
         self.min_size_spin.setObjectName("min_size_spin")
         self.min_size_spin.setRange(0, LARGEST_SIZE)
         self.min_size_spin.setSingleStep(5)
-        self.min_size_spin.setSuffix(" pixels")
         self.min_size_spin.setToolTip("Objects with fewer pixels are removed.")
         self.merge_check = QCheckBox("Merge fragments", self)
         self.merge_check.setObjectName("merge_check")
@@ -176,6 +166,8 @@ class SettingsGroup(QWidget):
         form.setVerticalSpacing(4)
         form.addRow("Range", row(self.range_slider, self.range_label))
         form.addRow("Ranges", row(self.ranges_edit, self.recommended_button))
+        self._z_label = QLabel("Z ranges", self)
+        form.addRow(self._z_label, self.z_ranges_edit)
         form.addRow("Neighbours", self.connectivity_combo)
         form.addRow("Every n-th", self.strides_spin)
         form.addRow("Method", self.partitioner_combo)
@@ -191,18 +183,22 @@ class SettingsGroup(QWidget):
 
     def _connect(self) -> None:
         self.range_slider.valueChanged.connect(
-            lambda index: self._set(ranges=RANGE_LADDER[: index + 1], z_ranges=None)
+            lambda index: self._set_ranges(RANGE_LADDER[: index + 1])
         )
         self.ranges_edit.textEdited.connect(lambda _: self._typing.start())
         self.ranges_edit.editingFinished.connect(self._on_ranges_typed)
+        self.z_ranges_edit.editingFinished.connect(self._on_z_ranges_typed)
         self._typing.timeout.connect(self._on_typing_paused)
         self.recommended_button.clicked.connect(
-            lambda: self._set(ranges=self._state.live.recommended.ranges)
+            lambda: self._set(
+                ranges=self._state.live.recommended.ranges,
+                z_ranges=self._state.live.recommended.z_ranges,
+            )
         )
         self.connectivity_combo.currentIndexChanged.connect(
             lambda index: self._set(connectivity=self._connectivities[index])
         )
-        self.strides_spin.valueChanged.connect(lambda value: self._set(strides=value))
+        self.strides_spin.valueChanged.connect(self._on_stride_changed)
         self.partitioner_combo.currentIndexChanged.connect(
             lambda index: self._set(partitioner=PARTITIONERS[index])
         )
@@ -215,6 +211,7 @@ class SettingsGroup(QWidget):
         self.holes_check.toggled.connect(lambda checked: self._set(fill_holes=checked))
         self.reset_button.clicked.connect(self.reset)
         self._state.live.events.settings.connect(self._show_settings)
+        self._state.live.events.ndim.connect(self._show_settings)
 
     def reset(self) -> None:
         """Take what the model recommends."""
@@ -228,10 +225,19 @@ class SettingsGroup(QWidget):
     def _set(self, **changes: Any) -> None:
         self._state.live.settings = self._state.live.settings.updated(**changes)
 
+    def _set_ranges(self, ranges: tuple[int, ...]) -> None:
+        """Take other ranges; those across sections follow."""
+        live = self._state.live
+        if ranges != tuple(sorted({1, *live.settings.ranges})):
+            live.settings = with_ranges(live.settings, ranges, live.recommended)
+
+    def _on_stride_changed(self, stride: int) -> None:
+        self._state.live.settings = with_stride(self._state.live.settings, stride)
+
     def _on_typing_paused(self) -> None:
         """Take what was typed if it is a list already."""
         try:
-            self._set(ranges=ranges_from(self.ranges_edit.text()))
+            self._set_ranges(ranges_from(self.ranges_edit.text()))
         except InputError:
             return
 
@@ -241,33 +247,55 @@ class SettingsGroup(QWidget):
         try:
             ranges = ranges_from(text)
         except InputError as error:
-            self._state.status = str(error)
-            show_warning(str(error))
+            self._refuse(error)
         else:
             if self.ranges_edit.isModified() and "1" not in re.split(r"\D+", text):
                 self._state.status = "Range 1 was added: objects grow from pixel to pixel."
-            self._set(ranges=ranges)
+            self._set_ranges(ranges)
         self.ranges_edit.setModified(False)
-        self.ranges_edit.setText(ranges_text(self._state.live.settings.ranges))
+        self.ranges_edit.setText(numbers_text(self._state.live.settings.ranges))
+
+    def _on_z_ranges_typed(self) -> None:
+        live = self._state.live
+        if self.z_ranges_edit.isModified():
+            self.z_ranges_edit.setModified(False)
+            try:
+                ranges = live.settings.neighborhood(live.ndim).ranges
+                z_ranges = z_ranges_from(self.z_ranges_edit.text(), ranges)
+                self._set(ranges=ranges, z_ranges=z_ranges)
+            except InputError as error:
+                self._refuse(error)
+        self._show_settings()
+
+    def _refuse(self, error: InputError) -> None:
+        self._state.status = str(error)
+        show_warning(str(error))
 
     def _show_settings(self, _: object = None) -> None:
         """Let the controls say what the settings are."""
         if not isalive(self):
             return
-        settings = self._state.live.settings
+        settings, ndim = self._state.live.settings, self._state.live.ndim
+        self._fit_axes(ndim)
         longest = max(settings.ranges)
         index = max(i for i, rung in enumerate(RANGE_LADDER) if rung <= longest)
         connectivity = settings.connectivity or min(self._connectivities)
         self.range_label.setText(str(longest))
-        text = ranges_text(_with_one(settings))
+        ranges, z_ranges = tuple(sorted({1, *settings.ranges})), settings.z_ranges
+        if ndim == 3 and z_ranges is not None:
+            neighborhood = settings.neighborhood(ndim)
+            ranges, z_ranges = neighborhood.ranges, neighborhood.z_ranges
         # While the user is typing, the text is theirs.
         if not self.ranges_edit.isModified():
-            silently(self.ranges_edit, self.ranges_edit.setText, text)
+            silently(self.ranges_edit, self.ranges_edit.setText, numbers_text(ranges))
+        if not self.z_ranges_edit.isModified():
+            text = "" if z_ranges is None else numbers_text(z_ranges)
+            silently(self.z_ranges_edit, self.z_ranges_edit.setText, text)
         silently(self.range_slider, self.range_slider.setValue, index)
         if connectivity in self._connectivities:
             row = self._connectivities.index(connectivity)
             silently(self.connectivity_combo, self.connectivity_combo.setCurrentIndex, row)
-        silently(self.strides_spin, self.strides_spin.setValue, _stride(settings))
+        silently(self.strides_spin, self.strides_spin.setValue, largest_stride(settings))
         method = PARTITIONERS.index(settings.partitioner)
         silently(self.partitioner_combo, self.partitioner_combo.setCurrentIndex, method)
         for slider, value in (
@@ -280,11 +308,14 @@ class SettingsGroup(QWidget):
         silently(self.merge_check, self.merge_check.setChecked, settings.merge_fragments)
         silently(self.holes_check, self.holes_check.setChecked, settings.fill_holes)
 
-
-def _with_one(settings: SegmentationSettings) -> tuple[int, ...]:
-    return tuple(sorted({1, *settings.ranges}))
-
-
-def _stride(settings: SegmentationSettings) -> int:
-    """Return one number for the strides."""
-    return settings.strides if isinstance(settings.strides, int) else max(settings.strides)
+    def _fit_axes(self, ndim: int) -> None:
+        """Let the controls suit models of so many axes."""
+        known = sorted(CONNECTIVITIES[ndim])
+        if self.connectivity_combo.count() and known == self._connectivities:
+            return
+        self._connectivities = known
+        titles = [f"{number} ({CONNECTIVITY_TITLES[number]})" for number in known]
+        silently(self.connectivity_combo, self.connectivity_combo.set_items, titles)
+        self.min_size_spin.setSuffix(" pixels" if ndim == 2 else " voxels")
+        for widget in (self.z_ranges_edit, self._z_label):
+            widget.setVisible(ndim == 3)

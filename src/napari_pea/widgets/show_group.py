@@ -10,7 +10,6 @@ from napari_pea.core.neighborhood import Offset
 from napari_pea.widgets.controls import WideCombo
 from napari_pea.widgets.layers import offset_text
 from napari_pea.widgets.live import Live
-from napari_pea.widgets.sources import NDIM
 from napari_pea.widgets.state import SegmentState
 from napari_pea.widgets.views import EMBEDDING_VIEW, FOREGROUND_VIEW, View, affinity_view
 
@@ -48,8 +47,8 @@ class ShowGroup(QWidget):
         self.foreground_check.setChecked(state.show_foreground)
         self.affinity_combo = WideCombo(
             "affinity_combo",
-            "A step in pixels, rows first. The affinity says for every pixel how surely the "
-            "pixel one step away belongs to the same object.",
+            "A step in pixels, in volumes sections first, then rows. The affinity says for every "
+            "pixel how surely the pixel one step away belongs to the same object.",
             self,
         )
         self.affinity_button = QPushButton("Add", self)
@@ -72,6 +71,7 @@ class ShowGroup(QWidget):
         live.result_shown.connect(self._enable)
         state.events.connect(self._enable)
         state.live.events.settings.connect(self._list_offsets)
+        state.live.events.ndim.connect(self._list_offsets)
         self._list_offsets()
 
     def _toggle(self, view: View, on: bool) -> None:
@@ -95,7 +95,8 @@ class ShowGroup(QWidget):
         if not isalive(self):
             return
         try:
-            offsets = list(self._state.live.settings.neighborhood(NDIM).offset_list)
+            live = self._state.live
+            offsets = list(live.settings.neighborhood(live.ndim).offset_list)
         except InputError:
             offsets = []
         if offsets != self._offsets:

@@ -11,6 +11,7 @@ from psygnal import SignalGroupDescriptor
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.widgets.results import ResultBook
 from napari_pea.widgets.sessions import SessionBook
+from napari_pea.widgets.sources import NDIM
 
 DEFAULTS = SegmentationSettings()
 
@@ -25,6 +26,8 @@ class LiveSettings:
         The settings of the next result.
     recommended : SegmentationSettings
         Those of the chosen model.
+    ndim : int
+        How many spatial axes the chosen model sees.
     preview : bool
         Whether changes are first carried out on the visible part of large images.
     """
@@ -33,12 +36,13 @@ class LiveSettings:
 
     settings: SegmentationSettings = DEFAULTS
     recommended: SegmentationSettings = DEFAULTS
+    ndim: int = NDIM
     preview: bool = True
 
     def __post_init__(self) -> None:
         self._model = ""
 
-    def follow_model(self, model: str, recommended: SegmentationSettings) -> None:
+    def follow_model(self, model: str, recommended: SegmentationSettings, ndim: int = NDIM) -> None:
         """Start from what a model recommends, unless it is the model chosen before.
 
         Parameters
@@ -47,9 +51,12 @@ class LiveSettings:
             Its name.
         recommended : SegmentationSettings
             The settings it works best with.
+        ndim : int
+            How many spatial axes it sees.
         """
         if model != self._model:
             self._model = model
+            self.ndim = ndim
             self.recommended = recommended
             self.settings = recommended
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
+from napari.qt.threading import create_worker
 
-from napari_pea.widgets.sources import ChannelChoice, ImagePart, level_zero
+from napari_pea.widgets.sources import NDIM, ChannelChoice, ImagePart, level_zero
 from napari_pea.widgets.training_state import LayerPair, TrainingState
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 #: What the metadata call a layer of background strokes, and one of held-out objects.
 STROKES, HELD_OUT = "background strokes", "held out"
+#: The labels of so many pixels are looked through at once, in less than 10 ms.
+LOOKED_THROUGH = 10_000_000
 #: Colour of background strokes.
 STROKE_COLOR = (0.2, 0.5, 1.0, 1.0)
 
@@ -62,18 +66,28 @@ def one_color(color: tuple[float, float, float, float]) -> CyclicLabelColormap:
     return CyclicLabelColormap(colors=colors)
 
 
-def new_regions(image: Image) -> Shapes:
-    """Return an empty layer for shapes around what was looked at."""
+def new_regions(image: Image, ndim: int = NDIM, place: Mapping[str, Any] | None = None) -> Shapes:
+    """Return an empty layer for shapes around what was looked at.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+        What was looked at.
+    ndim : int
+        Number of axes of the shapes: with 2 they go through all planes.
+    place : mapping, optional
+        Where they lie, as arguments of a layer; by default as the image does.
+    """
     from napari.layers import Shapes
 
+    usual = {"scale": image.scale[-ndim:], "translate": image.translate[-ndim:]}
     return Shapes(
         name=f"{image.name} regions",
-        ndim=2,
+        ndim=ndim,
         edge_color="yellow",
         face_color="transparent",
         edge_width=2,
-        scale=image.scale[-2:],
-        translate=image.translate[-2:],
+        **(usual if place is None else place),
     )
 
 
@@ -93,11 +107,30 @@ def take_brush(layers: LayerList, labels: Labels, label: int | None = None) -> N
     labels : napari.layers.Labels
         What to paint on.
     label : int, optional
-        What to paint with; by default an id that no object has.
+        What to paint with; by default an id that no object has. If it takes long to find one,
+        the brush comes when it is found.
     """
-    if label is None:
-        data = level_zero(labels)
-        label = int(data.max()) + 1 if data.size else 1
+    if label is not None:
+        _put_into_hand(layers, labels, label)
+        return
+    data = level_zero(labels)
+    if isinstance(data, np.ndarray) and data.size <= LOOKED_THROUGH:
+        _put_into_hand(layers, labels, _free_id(data))
+        return
+
+    def take(found: int) -> None:
+        if labels in layers:
+            _put_into_hand(layers, labels, found)
+
+    create_worker(_free_id, data, _connect={"returned": take})
+
+
+def _free_id(data: Any) -> int:
+    """Return an id that no object has; slow for large layers, any thread."""
+    return int(data.max()) + 1 if data.size else 1
+
+
+def _put_into_hand(layers: LayerList, labels: Labels, label: int) -> None:
     labels.visible = True
     labels.selected_label = label
     layers.selection.active = labels

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 from napari_pea.core.errors import InputError
 from napari_pea.core.scaling import SCALES
 from napari_pea.widgets.forms import form, silently
-from napari_pea.widgets.settings_group import ranges_from, ranges_text
+from napari_pea.widgets.ranges import numbers_text, ranges_from
 from napari_pea.widgets.training_request import scale_of, settings_of, start_of
 from napari_pea.widgets.training_state import TrainingState
 
@@ -160,7 +160,7 @@ class TrainingExpertGroup(QWidget):
         for name, spin in self._spins.items():
             silently(spin, spin.setValue, values[name])
         if not self.ranges_edit.isModified():
-            self.ranges_edit.setText(ranges_text(settings.objective.ranges))
+            self.ranges_edit.setText(numbers_text(settings.objective.ranges))
         silently(self.scale_spin, self.scale_spin.setValue, scale_of(state, start))
 
 

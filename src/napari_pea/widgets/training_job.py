@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, Progress
 from napari_pea.models.metadata import DataSource, ModelMetadata
 from napari_pea.models.package import read_metadata
@@ -162,6 +163,7 @@ def begin_run(
         device=request.device,
         description=request.description,
         layers=tuple(item.name for item in images) if from_layers else (),
+        layouts=request.layouts,
     )
     run = KeptRun.begin(root, plan)
     with run.held():
@@ -180,7 +182,22 @@ def resume_run(
     plan = run.plan()
     with run.held():
         report.hand_over(Resumed(plan))
+        plan = _on_present_device(plan, report)
         return _train(run, plan, control, viewpoint, report, cancel)
+
+
+def _on_present_device(plan: RunPlan, report: Report) -> RunPlan:
+    """Return a plan for a device that is there: the one it was begun on, or the processor."""
+    from napari_pea.core.device import choose_device
+
+    try:
+        choose_device(plan.device)
+    except InputError:
+        report.hand_over(
+            Said(f"The device {plan.device!r} is not there any more: it goes on with the cpu.")
+        )
+        return replace(plan, device="cpu")
+    return plan
 
 
 def _train(

@@ -1,9 +1,9 @@
-"""From a pair of layers to what training reads: planes of an image with what is painted there."""
+"""From a pair of layers to what training reads: planes or volumes with what is painted there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -15,6 +15,7 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.labels import checked_labels
 from napari_pea.core.progress import CancelToken, check_cancel
 from napari_pea.training.annotation import Zero, meant_by_zero
+from napari_pea.widgets.places import plain_place
 from napari_pea.widgets.sources import (
     NDIM,
     ChannelChoice,
@@ -39,19 +40,19 @@ AREAS = ("rectangle", "ellipse", "polygon")
 
 @dataclass(frozen=True)
 class PaintedPlane:
-    """A plane on which something is painted.
+    """A plane, or a volume, on which something is painted.
 
     Attributes
     ----------
     index : tuple of int
-        Where in the labels it lies, without the two axes of the plane.
+        Where in the labels it lies, without the axes of the plane.
     part : ImagePart
         The same plane of the image.
-    labels : array of int, shape (Y, X)
+    labels : array of int, shape (*spatial)
         A copy of what is painted.
-    background : array of bool, shape (Y, X), or None
+    background : array of bool, shape (*spatial), or None
         What is painted as background.
-    region : array of bool, shape (Y, X), or None
+    region : array of bool, shape (*spatial), or None
         What was looked at.
     """
 
@@ -90,9 +91,13 @@ class PaintedLayers:
     ndim, rgb
         Of the image layer.
     start : tuple of int
-        Where in the image the labels begin, without the two axes of the plane.
+        Where in the image the labels begin, without the axes of the plane.
     zero : {"auto", "not-annotated", "background"}
         What label 0 means.
+    spatial : int
+        How many axes a plane has: 3 for volumes.
+    place : dict
+        Where the planes lie in the world, as plain values.
     """
 
     name: str
@@ -105,6 +110,19 @@ class PaintedLayers:
     rgb: bool
     start: tuple[int, ...]
     zero: Zero
+    spatial: int = NDIM
+    place: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """How the layers lie in the viewer, as plain values that JSON can hold."""
+        return {
+            "place": dict(self.place),
+            "outlines": [
+                [None if plane is None else list(plane), corners.tolist()]
+                for plane, corners in self.outlines or ()
+            ],
+        }
 
     def planes(self, cancel: CancelToken | None = None) -> Iterator[PaintedPlane]:
         """Return copies of all planes on which something is painted; slow, for any thread.
@@ -117,7 +135,7 @@ class PaintedLayers:
             If `cancel` was set.
         """
         shape = tuple(int(size) for size in self.labels.shape)
-        for index in np.ndindex(*shape[:-NDIM]):
+        for index in np.ndindex(*shape[: -self.spatial]):
             check_cancel(cancel)
             # The user goes on painting.
             labels = np.array(self.labels[index])
@@ -129,9 +147,8 @@ class PaintedLayers:
             if self.background is not None:
                 strokes = np.asarray(self.background[index]) != 0
             if labels.any() or (strokes is not None and strokes.any()):
-                yield PaintedPlane(
-                    index, self._part(index), labels, strokes, self._region(index, shape[-NDIM:])
-                )
+                region = self._region(index, shape[-self.spatial :])
+                yield PaintedPlane(index, self._part(index), labels, strokes, region)
 
     def read(
         self, *, whole_objects: bool, cancel: CancelToken | None = None
@@ -162,7 +179,7 @@ class PaintedLayers:
             pixels, part = plane.part.read(), plane.part
             if part.rgb:  # how transparent colours are never matters
                 pixels = pixels[..., :3]
-            place = f", plane {', '.join(map(str, plane.index))}" if plane.index else ""
+            place = plane_text(plane.index)
             items.append(
                 LabelledImage(
                     pixels,
@@ -189,7 +206,7 @@ class PaintedLayers:
 
     def _part(self, index: tuple[int, ...]) -> ImagePart:
         """Return the plane of the image that a plane of the labels belongs to."""
-        axes = [axis for axis in range(self.ndim) if axis != self.choice.axis][:-NDIM]
+        axes = [axis for axis in range(self.ndim) if axis != self.choice.axis][: -self.spatial]
         plane = tuple(
             (axis, at + first) for axis, at, first in zip(axes, index, self.start, strict=True)
         )
@@ -203,18 +220,28 @@ class PaintedLayers:
             return None
         inside = np.zeros(shape, dtype=bool)
         for plane, corners in self.outlines:
-            if plane is None or plane == index:
-                inside[polygon(corners[:, 0], corners[:, 1], shape)] = True
+            if plane is None or plane[: len(index)] == index:
+                # In a volume, what is drawn on all sections goes through all of them.
+                section = ... if plane is None else plane[len(index) :]
+                within = polygon(corners[:, 0], corners[:, 1], shape[-NDIM:])
+                inside[section][..., within[0], within[1]] = True
         return inside
 
 
-def painted_layers(pair: LayerPair) -> PaintedLayers:
+def plane_text(index: Sequence[int]) -> str:
+    """Return what is added to the name of a stack for one of its planes."""
+    return f", plane {', '.join(map(str, index))}" if len(index) else ""
+
+
+def painted_layers(pair: LayerPair, spatial: int = NDIM) -> PaintedLayers:
     """Return what training needs of a pair of layers, if they fit together.
 
     Parameters
     ----------
     pair : LayerPair
         What the user has chosen.
+    spatial : int
+        How many spatial axes the model sees.
 
     Raises
     ------
@@ -228,9 +255,9 @@ def painted_layers(pair: LayerPair) -> PaintedLayers:
         raise InputError(
             f"Nothing is painted for the image {image.name!r}: click Paint, or choose labels."
         )
-    choices = channel_choices(image)
+    choices = channel_choices(image, spatial)
     choice = next((each for each in choices if each.text == pair.channel), choices[0])
-    start = _place(image, choice, labels)
+    start = _place(image, choice, labels, spatial)
     background, region = _alive(pair.background), _alive(pair.region)
     data = level_zero(labels)
     strokes = None if background is None else level_zero(background)
@@ -250,6 +277,8 @@ def painted_layers(pair: LayerPair) -> PaintedLayers:
         rgb=bool(image.rgb),
         start=start,
         zero=pair.zero,
+        spatial=spatial,
+        place=plain_place(labels, spatial),
     )
 
 
@@ -264,7 +293,7 @@ def _alive(layer: ref[Any] | None) -> Any:
     return None if layer is None else layer()
 
 
-def _place(image: Image, choice: ChannelChoice, labels: Labels) -> tuple[int, ...]:
+def _place(image: Image, choice: ChannelChoice, labels: Labels, spatial: int) -> tuple[int, ...]:
     """Return where in an image its labels begin, without the axes of the plane.
 
     Raises
@@ -275,7 +304,16 @@ def _place(image: Image, choice: ChannelChoice, labels: Labels) -> tuple[int, ..
     kept = [axis for axis in range(image.ndim) if axis != choice.axis]
     whole = np.array([int(level_zero(image).shape[axis]) for axis in kept])
     size = np.array([int(each) for each in level_zero(labels).shape])
-    if len(size) != len(whole) or (size[-NDIM:] != whole[-NDIM:]).any() or (size > whole).any():
+    if len(size) < spatial:
+        raise InputError(
+            f"The model learns from volumes and {labels.name!r} is a single plane: start from "
+            "another model, or paint on a stack."
+        )
+    if (
+        len(size) != len(whole)
+        or (size[-spatial:] != whole[-spatial:]).any()
+        or (size > whole).any()
+    ):
         raise InputError(
             f"The labels {labels.name!r} measure {tuple(size.tolist())} pixels and the image "
             f"{image.name!r} {tuple(whole.tolist())}: choose labels of the same image."
@@ -286,7 +324,7 @@ def _place(image: Image, choice: ChannelChoice, labels: Labels) -> tuple[int, ..
         for corner in (np.zeros(len(size)), size - 1.0)
     )
     start = np.rint(first).astype(int)
-    start[-NDIM:] = 0
+    start[-spatial:] = 0
     is_inside = (start >= 0).all() and (start + size <= whole).all()
     beside = max(np.abs(first - start).max(), np.abs(last - (start + size - 1)).max())
     if beside > TOLERANCE or not is_inside:
@@ -294,7 +332,7 @@ def _place(image: Image, choice: ChannelChoice, labels: Labels) -> tuple[int, ..
             f"The labels {labels.name!r} lie beside the image {image.name!r} or have another "
             "scale: give both layers the same scale and translation."
         )
-    return tuple(int(each) for each in start[:-NDIM])
+    return tuple(int(each) for each in start[:-spatial])
 
 
 def _world(layer: Layer, axes: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

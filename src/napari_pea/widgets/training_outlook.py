@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, check_cancel
@@ -26,6 +27,13 @@ from napari_pea.widgets.training_layers import PaintedLayers
 
 if TYPE_CHECKING:
     from napari_pea.training.settings import TrainingSettings
+
+
+#: What is said if whole objects of a volume are asked for and single sections are painted.
+FLAT = (
+    "The objects are painted in one section each: paint them through all of their sections, or "
+    "take the tick at “Objects are painted whole” away."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +144,8 @@ def look_ahead(
     diameter = found.diameter and round(found.diameter / scale, 1)
     model = ModelMetadata(name="", architecture="resunet2d", scale=scale, object_diameter=diameter)
     said = notices(found, model, parent)
+    if whole_objects and are_flat(planes):
+        said.append(Notice("flat-objects", FLAT))
     odd_sized = parent is not None and any(notice.code == "object-size" for notice in said)
     # Only the labels matter for which objects are held out.
     items = [AnnotatedImage(np.broadcast_to(np.float32(0), (1, *ids.shape)), ids) for ids in scaled]
@@ -155,3 +165,21 @@ def look_ahead(
         n_held_out=sum(len(np.unique(one.truth[one.truth > 0])) for one in held),
         held_out=tuple(pictures),
     )
+
+
+def are_flat(volumes: Sequence[NDArray[np.int32]]) -> bool:
+    """Whether most painted objects of volumes lie in one section only.
+
+    Parameters
+    ----------
+    volumes : sequence of array of int32, shape (Z, Y, X)
+        Object ids; 0 and below are none. Planes hold no such objects.
+    """
+    thick = [
+        found[0].stop - found[0].start
+        for ids in volumes
+        if ids.ndim == 3 and len(ids) > 1
+        for found in find_objects(np.maximum(ids, 0))
+        if found is not None
+    ]
+    return bool(thick) and float(np.median(thick)) == 1

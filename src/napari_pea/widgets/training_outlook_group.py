@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from qtpy.compat import isalive
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 STILL_MS = 400
 #: Colour of the outlines of held-out objects.
 HELD_OUT_COLOR = (1.0, 1.0, 1.0, 1.0)
+#: Events of layers: what is painted, and where it lies.
+PAINTED = ("paint", "set_data", "data")
+PLACED = ("scale", "translate", "rotate", "shear", "affine")
 #: What depends on none of these is not looked at again.
 CHOICES = ("source", "pairs", "whole_objects", "start", "preset", "keep", "scale", "changes")
 
@@ -87,6 +90,7 @@ class TrainingOutlookGroup(QWidget):
         state.events.phase.connect(self._on_choice)
         for name in ("outlook", "source"):
             getattr(state.events, name).connect(self._show)
+        self._layers.events.removed.connect(self._on_removed)
         self._follow()
         self._show()
         self._still.start()
@@ -105,15 +109,21 @@ class TrainingOutlookGroup(QWidget):
         if isalive(self):
             self._still.start()
 
+    def _on_removed(self, event: Any) -> None:
+        if isalive(self) and any(layer is event.value for layer in self._shown.values()):
+            self._show_held_out()
+
     def _follow(self) -> None:
         """Listen to the layers of all pairs; layers are listened to once and forever."""
         for pair in self._state.pairs:
-            for part in (pair.labels, pair.background, pair.region):
+            for part in (pair.image, pair.labels, pair.background, pair.region):
                 layer = None if part is None else part()
                 if layer is None or layer in self._followed:
                     continue
                 self._followed.add(layer)
-                for event in ("paint", "set_data", "data"):
+                # What is painted on the image itself is no annotation.
+                events = PLACED if part is pair.image else (*PAINTED, *PLACED)
+                for event in events:
                     emitter = getattr(layer.events, event, None)
                     if emitter is not None:
                         emitter.connect(self._on_painted)

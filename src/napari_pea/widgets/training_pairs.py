@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QListWidget, QWidget
 
 from napari_pea.widgets.forms import silently
-from napari_pea.widgets.results import is_result
+from napari_pea.widgets.results import LABELS, ResultBook, is_result
 from napari_pea.widgets.training_brush import is_strokes
 from napari_pea.widgets.training_state import LayerPair
 
@@ -25,6 +25,26 @@ def is_annotation(layer: Layer) -> bool:
     from napari.layers import Labels
 
     return isinstance(layer, Labels) and not is_result(layer)
+
+
+def is_opened_result(layer: Layer, book: ResultBook) -> bool:
+    """Whether a layer holds the objects of a result that was opened from a file.
+
+    Those that the Segment dock has added it also replaces, so they are no annotation.
+
+    Parameters
+    ----------
+    layer : napari.layers.Layer
+        The layer.
+    book : ResultBook
+        The results of the viewer.
+    """
+    from napari.layers import Labels
+
+    if not isinstance(layer, Labels) or not is_result(layer) or book.is_adding(layer):
+        return False
+    made = any(result.layer is layer for result in book.of_kind(LABELS))
+    return layer.metadata["napari_pea"]["kind"] == LABELS[0] and not made
 
 
 def is_background(layer: Layer) -> bool:

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken
-from napari_pea.widgets.sources import ImagePart
+from napari_pea.widgets.borrowed import BorrowedModel
+from napari_pea.widgets.preview import block_around_view
+from napari_pea.widgets.sources import NDIM, ImagePart
 
 if TYPE_CHECKING:
+    from napari.components import Dims
     from napari.layers import Image
 
     from napari_pea.core.predict import Embedding
@@ -34,8 +37,8 @@ class View:
         The image layer.
     part : ImagePart
         The plane.
-    corners : array of int, shape (2, 2)
-        The first and last visible pixel of the plane.
+    corners : array of int, shape (2, ndim)
+        The first and last visible pixel of the plane, or of a block of the volume.
     """
 
     source: ref[Image]
@@ -43,8 +46,12 @@ class View:
     corners: NDArray[np.int64]
 
     @classmethod
-    def of(cls, layer: Image, part: ImagePart) -> View:
+    def of(cls, layer: Image, part: ImagePart, dims: Dims) -> View:
         """Return what is visible of a layer now; in the thread of the window."""
+        if len(part.shape) > NDIM:
+            block = block_around_view(layer, part, dims)
+            ends = [[piece.start for piece in block], [piece.stop - 1 for piece in block]]
+            return cls(ref(layer), part, np.array(ends))
         corners = np.asarray(layer.corner_pixels, dtype=float)
         if layer.multiscale:
             corners = corners * layer.downsample_factors[layer.data_level]
@@ -72,7 +79,7 @@ class Preview:
     ----------
     view : View
         What it is a preview of.
-    labels : array of uint32, shape (Y, X)
+    labels : array of uint32, shape (*spatial)
         Object ids.
     start : tuple of int
         Where in the plane the piece begins.
@@ -131,22 +138,8 @@ class Viewpoint:
 
 
 @dataclass(frozen=True)
-class _Normalised:
+class _Normalised(BorrowedModel):
     """A model as the segmenter sees it, for images that are normalised already."""
-
-    model: Model
-
-    @property
-    def name(self) -> str:
-        return self.model.name
-
-    @property
-    def ndim(self) -> int:
-        return self.model.ndim
-
-    @property
-    def recommended(self) -> Any:
-        return self.model.recommended
 
     def embed(
         self,

@@ -85,7 +85,7 @@ def annotation_of(state: TrainingState) -> list[PaintedLayers]:
     InputError
         If a layer is missing or does not fit.
     """
-    return [painted_layers(pair) for pair in state.pairs]
+    return [painted_layers(pair, state.ndim) for pair in state.pairs]
 
 
 def collect_request(viewer: Viewer, state: TrainingState) -> TrainingRequest:
@@ -150,5 +150,7 @@ def collect_request(viewer: Viewer, state: TrainingState) -> TrainingRequest:
         preview_layer=None if first.image is None else first.image(),
         preview_channel=first.channel,
         description=f"Trained {origin} on what was painted on {names}.",
+        layouts={pair.name: pair.layout for pair in pairs},
+        ndim=state.ndim,
         **common,
     )

@@ -187,7 +187,7 @@ class TrainingRunGroup(QWidget):
             show_warning(str(error))
             return
         layer = request.preview_layer
-        self._view.look_at(layer, request.preview_channel)
+        self._view.look_at(layer, request.preview_channel, request.ndim)
         # The run works on copies and must not keep a removed layer in memory.
         request = replace(request, preview_layer=None)
         work = partial(begin_run, request, self.runs_folder, layer is not None)

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from napari_pea.widgets.controls import ChannelCombo, LayerCombo, WideCombo, is_image
 from napari_pea.widgets.forms import FolderEdit, form, row, silently
 from napari_pea.widgets.sources import ChannelChoice, channel_choices
+from napari_pea.widgets.state import state_of
 from napari_pea.widgets.training_brush import (
     new_labels,
     new_regions,
@@ -27,7 +28,13 @@ from napari_pea.widgets.training_brush import (
     take_brush,
 )
 from napari_pea.widgets.training_layers import fits
-from napari_pea.widgets.training_pairs import PairList, is_annotation, is_background, is_region
+from napari_pea.widgets.training_pairs import (
+    PairList,
+    is_annotation,
+    is_background,
+    is_opened_result,
+    is_region,
+)
 from napari_pea.widgets.training_state import LayerPair, Source, TrainingState
 
 if TYPE_CHECKING:
@@ -55,6 +62,7 @@ class TrainingSourcesGroup(QWidget):
         super().__init__()
         self._layers = viewer.layers
         self._state = state
+        self._results = state_of(viewer).results
         self._row = 0
         self._make_controls()
         self._lay_out()
@@ -84,7 +92,7 @@ class TrainingSourcesGroup(QWidget):
             "train_labels_combo",
             "The layer with the painted objects of the image, each with a label of its own.",
             self._layers,
-            is_annotation,
+            lambda layer: is_annotation(layer) or is_opened_result(layer, self._results),
             self,
             fall_back=False,
         )
@@ -141,7 +149,6 @@ class TrainingSourcesGroup(QWidget):
             "Then what lies beyond their rim belongs to none of them, which teaches where they "
             "end. Take the tick away if you paint dabs only."
         )
-
         self._choices = (
             *(self.source_combo, self.pair_list, self.image_combo, self.channel_combo),
             *(self.labels_combo, self.background_combo, self.region_combo, self.zero_combo),
@@ -201,7 +208,7 @@ class TrainingSourcesGroup(QWidget):
         self._layers.events.inserted.connect(self._fill)
         self._layers.events.removed.connect(self._on_layer_removed)
         self._layers.events.renamed.connect(self._show)
-        for name in ("source", "pairs", "outlook", "folder_zero", "phase"):
+        for name in ("source", "pairs", "outlook", "folder_zero", "phase", "ndim"):
             getattr(self._state.events, name).connect(self._show)
 
     @property
@@ -220,9 +227,8 @@ class TrainingSourcesGroup(QWidget):
         self._state.source = list(_SOURCES)[index]
 
     def _on_pair_selected(self, index: int) -> None:
-        if index >= 0:
-            self._row = index
-            self._show()
+        self._row = max(index, 0)
+        self._show()
 
     def _fill(self, _: object = None) -> None:
         """Choose an image and labels if there were none so far."""
@@ -245,7 +251,7 @@ class TrainingSourcesGroup(QWidget):
         pair, choice = self._pair, self.channel_combo.choice()
         labels = None if pair.labels is None else pair.labels()
         if choice is None or pair.image is None or pair.image() is not image:
-            choice = channel_choices(image)[0]
+            choice = channel_choices(image, self._state.ndim)[0]
             changes["channel"] = ""
         if labels is None or not fits(image, labels, choice):
             changes |= self._other_labels(image, choice) | {"zero": "auto"}
@@ -364,7 +370,8 @@ class TrainingSourcesGroup(QWidget):
             layer = None if known is None else known()
             if combo.layer() is not layer:
                 silently(combo, combo.choose, layer)
-        silently(self.channel_combo, self.channel_combo.set_image, self.image_combo.layer())
+        image, ndim = self.image_combo.layer(), self._state.ndim
+        silently(self.channel_combo, partial(self.channel_combo.set_image, ndim=ndim), image)
         silently(self.channel_combo, self.channel_combo.setCurrentText, pair.channel)
         for widget in (self.channel_combo, self._channel_label):
             widget.setVisible(self.channel_combo.count() > 1)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from napari_pea.training.presets import PRESETS
 from napari_pea.widgets.controls import Fold, ModelCombo, WideCombo
 from napari_pea.widgets.forms import FolderEdit, form, silently
+from napari_pea.widgets.sources import NDIM
 from napari_pea.widgets.training_expert import TrainingExpertGroup
 from napari_pea.widgets.training_request import brings_images
 from napari_pea.widgets.training_state import TrainingState
@@ -93,6 +94,7 @@ class TrainingStartGroup(QWidget):
             # What was chosen for the objects of another model.
             self._state.scale = None
         self._state.start = name
+        self._state.ndim = NDIM if entry is None or entry.metadata is None else entry.metadata.ndim
         self._state.start_chosen = True
         if entry is None:
             self._state.keep = False

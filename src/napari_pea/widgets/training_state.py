@@ -14,6 +14,7 @@ from psygnal import SignalGroupDescriptor
 from napari_pea.core.progress import CancelToken, Progress
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.training.settings import TrainingSettings
+from napari_pea.widgets.sources import NDIM
 
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer, Shapes
@@ -101,6 +102,8 @@ class TrainingState:
         Name of the model to go on from; None for nothing.
     start_chosen : bool
         Whether that was chosen already.
+    ndim : int
+        How many spatial axes it sees; 2 for nothing.
     preset : str
         Length and learning rate of the run.
     keep : bool
@@ -129,6 +132,7 @@ class TrainingState:
     whole_objects: bool = True
     start: str | None = None
     start_chosen: bool = False
+    ndim: int = NDIM
     preset: str = "standard"
     keep: bool = False
     keep_folder: str = ""
@@ -167,6 +171,10 @@ class TrainingRequest:
         the first.
     description : str
         One sentence for people: what it is trained on.
+    layouts : mapping
+        How the layers lie in the viewer, as plain values by the names of the images.
+    ndim : int
+        How many spatial axes the model sees.
     """
 
     read: Callable[[Progress, CancelToken], tuple[LabelledImage, ...]]
@@ -178,6 +186,8 @@ class TrainingRequest:
     preview_layer: Image | None = None
     preview_channel: str = ""
     description: str = ""
+    layouts: Mapping[str, Any] = field(default_factory=dict)
+    ndim: int = NDIM
 
 
 _STATES: WeakKeyDictionary[Any, TrainingState] = WeakKeyDictionary()

@@ -43,12 +43,12 @@ _NONE_CHOSEN = "none"
 
 
 def truth_plane(data: Any, part: ImagePart, name: str) -> NDArray[Any]:
-    """Return the plane of a truth that belongs to a part of an image.
+    """Return the plane or volume of a truth that belongs to a part of an image.
 
     Parameters
     ----------
     data : array-like
-        Of the truth layer: the plane alone, or all planes of the image.
+        Of the truth layer: the plane or volume alone, or all of the image.
     part : ImagePart
         The part.
     name : str
@@ -59,7 +59,9 @@ def truth_plane(data: Any, part: ImagePart, name: str) -> NDArray[Any]:
     InputError
         If it has another shape.
     """
-    plane = dict(part.plane)
+    plane: dict[int, Any] = dict(part.plane)
+    if part.block is not None:
+        plane |= dict(zip(part.plane_axes, part.block, strict=True))
     whole = tuple(int(part.data.shape[axis]) for axis in part.kept_axes)
     shape = tuple(int(size) for size in data.shape)
     if shape == part.shape:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from napari.utils.notifications import show_warning
 from qtpy.compat import isalive
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QWidget
 
+from napari_pea.core.errors import InputError
 from napari_pea.widgets.live import Live
 from napari_pea.widgets.preview import is_large
 from napari_pea.widgets.segmenting import Segmenting
 from napari_pea.widgets.sessions import LiveSession
+from napari_pea.widgets.sources import NOUNS
 from napari_pea.widgets.state import SegmentState
 
 
@@ -39,8 +42,9 @@ class WholeControls(QWidget):
         self.preview_check = QCheckBox("Preview", self)
         self.preview_check.setObjectName("preview_check")
         self.preview_check.setToolTip(
-            "On images of more than about 1500 × 1500 pixels, carry out changes on what you "
-            "see only, so that they show at once."
+            "On images of more than about 1500 × 1500 pixels and on volumes of more than a "
+            "million, carry out changes on what you see only, so that they show at once; of large "
+            "volumes, segment that before the rest."
         )
         self.preview_check.setChecked(state.live.preview)
         self.apply_button = QPushButton("Apply to whole image", self)
@@ -58,16 +62,18 @@ class WholeControls(QWidget):
         """Show what makes sense for the chosen image."""
         if not isalive(self):
             return
-        session = self._live.session
+        session, target = self._live.session, self._live.target
         axis = None if session is None else stack_axis(session)
-        large = session is not None and is_large(session.part)
+        large = target is not None and is_large(target.part)
         self.setVisible(large or axis is not None)
         self.preview_check.setVisible(large)
+        self.apply_button.setEnabled(session is not None)
+        noun = "plane" if target is None else NOUNS[len(target.part.shape)]
         self.apply_button.setText(
-            "Apply to every plane" if axis is not None else "Apply to whole image"
+            f"Apply to every {noun}" if axis is not None else "Apply to whole image"
         )
         self.apply_button.setToolTip(
-            "Segment every plane with these settings, each by itself, into one layer."
+            f"Segment every {noun} with these settings, each by itself, into one layer."
             if axis is not None
             else "Carry out the settings on all of the image, in the background."
         )
@@ -76,17 +82,25 @@ class WholeControls(QWidget):
         self._state.live.preview = checked
 
     def _on_apply_clicked(self) -> None:
-        session = self._live.session
-        if session is None:
+        session, target = self._live.session, self._live.target
+        if session is None or target is None:
             return
         axis = stack_axis(session)
-        if axis is None:
+        if session.part.block is not None:
+            try:
+                self._segmenting.segment(target, at_once=True)
+            except InputError as error:
+                self._state.status = str(error)
+                show_warning(str(error))
+        elif axis is None:
             self._live.apply_to_whole(session)
         else:
             self._segmenting.apply_to_planes(session, axis)
 
 
 def stack_axis(session: LiveSession) -> int | None:
-    """Return the axis of a layer that a plane was taken along, if there are more planes."""
+    """Return the axis of a layer that all of a plane was taken along, if there are more."""
     part = session.part
+    if part.block is not None:
+        return None
     return next((axis for axis, _ in part.plane if part.data.shape[axis] > 1), None)

@@ -58,8 +58,8 @@ class SegmentRequest:
         The model file.
     device : str
         "auto" or the name of a device.
-    tile : int
-        Side of a tile in pixels.
+    tile : int or None
+        Side of a tile in pixels; None for the tiles of the network.
     halo : int or None
         How far tiles overlap beyond what is used of them, in pixels; by default as far as
         the network sees.
@@ -76,7 +76,7 @@ class SegmentRequest:
     part: ImagePart
     model: Path
     device: str
-    tile: int
+    tile: int | None
     halo: int | None
     settings: SegmentationSettings
     constraints: Constraints
@@ -222,7 +222,7 @@ def segment_again(
         When the work began, by `time.perf_counter`; by default now.
     hand_over : callable, optional
         Given the labels as soon as they are there, if they may replace the former ones.
-    previous : array of uint32, shape (Y, X), optional
+    previous : array of uint32, shape (*spatial), optional
         The objects before, if there are no former labels that may be replaced.
 
     Raises
@@ -376,16 +376,8 @@ def origin_of(
     path : str or None
         The file that it was read from.
     """
-    from importlib.metadata import version
-
-    part = request.part
     return {
-        "version": version("napari-pea"),
-        "image": image,
-        "image_path": path,
-        "plane": [list(taken) for taken in part.plane],
-        "channel": part.channel,
-        "channel_axis": part.channel_axis,
+        **request.part.described(image, path),
         "model": model,
         "model_path": str(request.model),
         "device": device,
