@@ -7,6 +7,8 @@
 # Where the virtual environment goes.
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Tests run in so many processes, each with one thread and windows of its own.
+PROCESSES ?= 2
 
 # The set-up is done again only when one of these changed.
 SETUP_FILES := pyproject.toml setup.cfg constraints.txt scripts/setup-venv.sh
@@ -23,7 +25,7 @@ demo: system $(GUI) ## Segment a sample image with the model `nuclei`; the pictu
 	scripts/with-display.sh $(BIN)/napari-pea demo
 
 test: system lint ## Check everything: ruff, mypy, pytest
-	scripts/with-display.sh $(BIN)/pytest
+	OMP_NUM_THREADS=1 scripts/with-display.sh $(BIN)/pytest -n $(PROCESSES) --dist loadfile
 
 lint: $(DEV) ## Check style and types only
 	$(BIN)/ruff check

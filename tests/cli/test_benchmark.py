@@ -9,6 +9,7 @@ import pytest
 from napari_pea.experiments import (
     benchmark_inference,
     benchmark_live,
+    benchmark_masks,
     benchmark_training,
     kills,
     live_session,
@@ -216,3 +217,27 @@ def test_training_tells_the_overhead_the_window_and_the_kills(
     found = json.loads(run("benchmark", "training", "--window", "0", "--json").stdout)
     assert "window" not in found
     assert found["killed"] == killed
+
+
+def test_masks_as_table_and_as_json(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+    figures = {
+        "seconds": {"own": 0.5, "direct_pytorch": 2.5},
+        "faster_than_loops": 150.2,
+        "faster_than_pytorch": 5.0,
+        "difference": 0.0,
+        "memory": {"16": 110.8, "64": 110.9},
+    }
+
+    def measure(**options: Any) -> dict[str, Any]:
+        asked.update(options)
+        return figures
+
+    monkeypatch.setattr(benchmark_masks, "measure", measure)
+    table = run("benchmark", "masks", "--threads", 2).stdout
+    assert asked["threads"] == 2
+    for text in ("direct pytorch", "2.500 s", "150 times", "5.0 times", "64 sections", "111 MB"):
+        assert text in table
+    assert json.loads(run("benchmark", "masks", "--json").stdout) == figures

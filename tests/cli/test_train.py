@@ -74,6 +74,9 @@ OTHER_VALUES: dict[str, list[object]] = {
     "crop": [64],
     "cross_weight": [0.5],
     "distant_pairs": [100],
+    "background_pairs": ["apart"],
+    "missing_probability": [0.2],
+    "shift_probability": [0.2],
 }
 
 

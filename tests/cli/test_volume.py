@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import zarr
 
+from napari_pea.core.networks.resunet3d import ResUNet3D
 from napari_pea.io import write_labels
 from napari_pea.io.lazy import open_image
+from napari_pea.models.metadata import ModelMetadata
+from napari_pea.models.package import save_model
 
 
 @pytest.fixture
@@ -59,6 +62,33 @@ def test_bad_input_is_named(fails, slide, tmp_path, tiny_model_path, options, me
     monkeypatch.setattr("napari_pea.volumes.workers.PATIENCE", "1s")
     words = ["volume", slide, "-o", tmp_path / "out.zarr", "-m", tiny_model_path, *options]
     assert message in fails(*words)
+
+
+@pytest.fixture(scope="module")
+def deep_model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    arguments = {"widths": [2, 3, 3, 3, 3], "embedding_dim": 4, "pyramid": False}
+    metadata = ModelMetadata(name="deep", architecture="resunet3d", arguments=arguments)
+    path = tmp_path_factory.mktemp("models") / "deep.pea.safetensors"
+    return save_model(path, ResUNet3D(**arguments), metadata)
+
+
+def test_voxels_of_unknown_size_are_told(run, tmp_path, deep_model_path):
+    np.save(tmp_path / "v.npy", np.random.default_rng(0).random((4, 20, 20)))
+    words = ["volume", tmp_path / "v.npy", "-o", tmp_path / "a.zarr", "-m", deep_model_path]
+    assert "does not say how large its voxels are" in run(*words).stderr
+    words[3] = tmp_path / "b.zarr"
+    assert "voxels" not in run(*words, "--pixel-size", "2,0.5,0.5").stderr
+    assert open_image(tmp_path / "b.zarr").pixel_size == (2.0, 0.5, 0.5)
+
+
+def test_missing_chunks_are_refused_or_allowed(fails, run, tmp_path, tiny_model_path):
+    path, out = tmp_path / "image.zarr", tmp_path / "out.zarr"
+    array = zarr.create_array(path, shape=(60, 60), chunks=(30, 30), dtype=np.uint16)
+    array[:30] = np.random.default_rng(0).integers(1, 9, (30, 60))
+    words = ["volume", path, "-o", out, "-m", tiny_model_path]
+    assert "2 of 4 chunks" in fails(*words)
+    run(*words, "--allow-missing")
+    assert open_image(out).shape == (60, 60)
 
 
 def test_the_image_is_never_replaced_by_its_labels(fails, slide, tiny_model_path):

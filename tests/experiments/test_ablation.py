@@ -14,7 +14,8 @@ from napari_pea.cli import app
 from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.progress import CancelToken
 from napari_pea.experiments import ablation, nuclei
-from napari_pea.experiments.ablation import NUCLEI_ARMS, Arm, Outcome, compare, markdown
+from napari_pea.experiments.ablation import NUCLEI_ARMS, markdown, write_tables
+from napari_pea.experiments.arms import Arm, Outcome, compare
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.package import read_metadata
 from napari_pea.training.history import History
@@ -49,6 +50,7 @@ def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(folder: Path, **options: Any) -> list[Outcome]:
     options = {"arms": ARMS, "settings": SETTINGS, **options}
     return compare(
+        tell=lambda outcomes: write_tables(outcomes, options["settings"], folder),
         training=[labelled(0)],
         held_out=[labelled(1)],
         model=MODEL,

@@ -7,7 +7,16 @@ import pytest
 from skimage.io import imsave
 
 from napari_pea.core.errors import InputError
-from napari_pea.experiments.datasets import Pair, bbbc039, dsb2018, read_pairs, usiigaci
+from napari_pea.experiments.datasets import (
+    Pair,
+    bbbc039,
+    bbbc050,
+    dsb2018,
+    flyem,
+    read_pairs,
+    read_volume,
+    usiigaci,
+)
 
 
 def save(path: Path, array: np.ndarray) -> None:
@@ -104,3 +113,29 @@ def test_pictures_that_cannot_be_read_are_named(bbbc_folder: Path) -> None:
     (bbbc_folder / "labels" / "B01.png").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"B01\.png is damaged"):
         next(read_pairs(bbbc039(bbbc_folder, "validation")))
+
+
+def test_volumes_are_read_as_they_are_stored(tmp_path: Path) -> None:
+    image = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
+    (tmp_path / "training").mkdir()
+    for name in ("Emb02", "Emb01"):
+        np.savez(tmp_path / "training" / f"{name}.npz", image=image, label=(image > 20) * 300)
+    paths = bbbc050(tmp_path, "training")
+    assert [path.stem for path in paths] == ["Emb01", "Emb02"]
+    found, labels = read_volume(paths[0])
+    np.testing.assert_array_equal(found, image)
+    assert labels.dtype == np.int32
+    assert set(np.unique(labels)) == {0, 300}
+    assert flyem(tmp_path, "validation") == tmp_path / "validation.npz"
+
+
+def test_volumes_that_are_missing_or_something_else_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no volumes .* in .*validation: BBBC050"):
+        bbbc050(tmp_path, "validation")
+    with pytest.raises(InputError, match=r"training\.npz cannot be read: .* image and label"):
+        read_volume(flyem(tmp_path, "training"))
+    (tmp_path / "text.npz").write_text("nothing")
+    np.savez(tmp_path / "other.npz", image=np.zeros(3))
+    for name in ("text.npz", "other.npz"):
+        with pytest.raises(InputError, match=f"{name} cannot be read"):
+            read_volume(tmp_path / name)

@@ -90,3 +90,12 @@ def test_tuning_keeps_the_best_of_each_setting(data: Path) -> None:
     scores = score(model, images, trials[0].settings)
     assert scores["bbbc039"]["aji"] == pytest.approx(trials[0].scores["bbbc039"]["aji"])
     assert scores["bbbc039"]["aji"] > 0.8
+
+
+def test_errors_are_tuned_towards_zero(data: Path) -> None:
+    model = load_model("nuclei", "cpu")
+    images = nuclei.validation_images(data)
+    trials = tune(model, images, SegmentationSettings(), {"min_size": (5, 400)}, "cremi")
+    means = [np.mean([group["cremi"] for group in trial.scores.values()]) for trial in trials]
+    assert means == sorted(means)
+    assert trials[0].settings.min_size == 5

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from napari_pea.training.augment import CrossTransform, augmented_crop, change_intensity
-from napari_pea.training.settings import AugmentationSettings
+from napari_pea.training.settings import AugmentationSettings, ObjectiveSettings
 
 UNCHANGED = {"intensity_probability": 0.0, "blur_probability": 0.0, "noise_probability": 0.0}
 FLIPS_ONLY = AugmentationSettings(geometric_probability=0.0, **UNCHANGED)
@@ -208,3 +209,15 @@ def test_squares_in_a_crop_without_foreground_stay_finite() -> None:
     transform = still(squares=((0, 0),), square_side=5)
     changed = transform.apply(torch.rand(1, 1, 8, 8), torch.zeros(1, 8, 8))
     assert torch.isfinite(changed).all()
+
+
+def test_parts_of_the_cross_transform_can_be_left_out() -> None:
+    drawn = CrossTransform((-1, -2), True, 1.04, 0.03, ((3, 4),), 6)
+    assert drawn.limited(ObjectiveSettings()) == drawn
+    assert drawn.limited(ObjectiveSettings(cross_flips=False)) == replace(
+        drawn, flips=(), transpose=False
+    )
+    assert drawn.limited(ObjectiveSettings(cross_cutout=False)) == replace(drawn, squares=())
+    assert drawn.limited(ObjectiveSettings(cross_intensity=False)) == replace(
+        drawn, contrast=1.0, brightness=0.0
+    )

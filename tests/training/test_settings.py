@@ -106,6 +106,8 @@ def test_bad_values_of_volumes_are_named() -> None:
         ObjectiveSettings(ranges=(1, 3), z_ranges=(1, 2))
     with pytest.raises(InputError, match="background_pairs 'none' is not known: use object, apart"):
         ObjectiveSettings(background_pairs="none")
+    with pytest.raises(InputError, match="kind 'mse' is not known: use correlation, affinities"):
+        ObjectiveSettings(kind="mse")
     with pytest.raises(InputError, match="crop_depth must be at least 1, not 0"):
         TrainingSettings(crop_depth=0)
     with pytest.raises(InputError, match="shift cannot be negative: -1"):

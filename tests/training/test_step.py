@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from napari_pea.training.augment import CrossTransform
+from napari_pea.training.baselines import direct_affinity_loss, discriminative_loss
 from napari_pea.training.data import Batch, make_batch
 from napari_pea.training.objectives import correlation_loss, foreground_loss, unit_embedding
 from napari_pea.training.settings import ObjectiveSettings
@@ -135,3 +136,41 @@ def test_terms_are_single_precision_under_autocast(make_tiny_network, batch: Bat
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
     torch.stack(list(losses.values())).sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
+def test_baselines_have_a_term_of_their_own_and_the_foreground(
+    make_tiny_network, make_tiny_volume_network, make_discs, make_balls
+) -> None:
+    network = make_tiny_network().eval()  # four components, as many as offsets
+    direct = ObjectiveSettings(ranges=(1, 3), self_weight=2.0, kind="affinities")
+    item = make_discs(0, side=48)
+    crops = [(item.image, item.labels)]
+    batch = make_batch(crops, direct, torch.device("cpu"))
+    losses = batch_losses(network, batch, direct, TRANSFORM)
+    output = network(batch.images)
+    assert set(losses) == {"self", "foreground"}
+    expected = direct_affinity_loss(output.embedding, batch.target)
+    torch.testing.assert_close(losses["self"], 2 * expected)
+    torch.testing.assert_close(
+        losses["foreground"], 4 * foreground_loss(output.foreground, batch.foreground)
+    )
+
+    apart = ObjectiveSettings(kind="discriminative", cross_weight=1.0)
+    batch = make_batch(crops, apart, torch.device("cpu"))
+    losses = batch_losses(network, batch, apart, TRANSFORM)
+    labels = torch.from_numpy(item.labels)[None]
+    torch.testing.assert_close(losses["self"], discriminative_loss(output.embedding, labels).total)
+    assert set(losses) == {"self", "foreground"}
+
+    # In volumes the background is no object.
+    volume = make_balls(0)
+    network = make_tiny_volume_network().eval()
+    settings = apart.for_ndim(3)
+    batch = make_batch(
+        [(volume.image, volume.labels)], settings, torch.device("cpu"), factors=(1, 2, 2)
+    )
+    labels = torch.from_numpy(volume.labels)[None]
+    torch.testing.assert_close(
+        batch_losses(network, batch, settings)["self"],
+        discriminative_loss(network(batch.images).embedding, labels, background=False).total,
+    )

@@ -93,7 +93,7 @@ def test_missing_chunks_are_refused_unless_they_are_empty_on_purpose(tmp_path, f
 
 def test_a_job_goes_on_once_a_damaged_chunk_is_mended(tmp_path, flat, monkeypatch):
     monkeypatch.setattr("napari_pea.volumes.sources.N_SAMPLED", 500)
-    monkeypatch.setattr("napari_pea.volumes.sources.N_SLABS", 2)
+    monkeypatch.setattr("napari_pea.volumes.sources.N_PLACES", 2)
     path, out = tmp_path / "image.zarr", tmp_path / "out.zarr"
     pixels = noise(400, 40)
     array = zarr.create_array(path, shape=pixels.shape, chunks=(40, 40), dtype=np.uint16)

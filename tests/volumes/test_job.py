@@ -138,6 +138,26 @@ def test_a_stopped_job_goes_on_where_it_was(tmp_path, truth_source, tissue, monk
     assert told[-1][0] == told[-1][1]
 
 
+def test_a_job_that_ended_while_it_cleared_up_is_finished(
+    tmp_path, truth_source, tissue, monkeypatch
+):
+    source, out = truth_source(tissue((40, 40), 9)), tmp_path / "out.zarr"
+
+    def killed(self):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.JobFolder, "remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            segment_volume(source, out, SETTINGS)
+    labels = labels_in(out)
+    result = segment_volume(source, out, SETTINGS, resume=True)
+    assert result.n_objects == labels.max() == labels_in(out).max()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.zarr"]
+    with pytest.raises(InputError, match="exists already"):
+        segment_volume(source, out, SETTINGS, resume=True)
+
+
 def test_another_job_is_not_gone_on_with(tmp_path, truth_source, tissue, monkeypatch):
     source, out = truth_source(tissue((40, 40), 9)), tmp_path / "out.zarr"
     options = VolumeOptions((32, 32))
@@ -200,6 +220,28 @@ def test_coarser_levels_scale_and_settings_are_written(tmp_path, truth_source, t
     assert np.array_equal(coarse, fine[tuple(slice(None, None, step) for step in steps)])
     assert steps[1] == 2
     assert group.attrs["napari_pea"]["settings"] == SETTINGS.as_dict()
+
+
+class Ring:
+    """A ring around a hole that is larger than the halo, with a speck in it."""
+
+    shape = (60, 60)
+    identity: ClassVar[dict[str, str]] = {}
+
+    def __call__(self, region, *, cancel=None):
+        away = np.hypot(*(np.mgrid[:60, :60] - 29.5))[region]
+        vectors = np.ones((1, *away.shape), np.float32)
+        return Embedding(vectors, ((away < 2) | ((away > 18) & (away < 28))).astype(np.float32))
+
+
+@pytest.mark.parametrize("fill", [True, False])
+def test_holes_are_filled_whatever_lies_in_them_and_wherever_faces_are(tmp_path, fill):
+    settings = SETTINGS.updated(min_size=50, merge_fragments=False, fill_holes=fill)
+    result = segment_volume(
+        Ring(), tmp_path / "out.zarr", settings, VolumeOptions((20, 20), (6, 6))
+    )
+    assert np.array_equal(labels_in(result.path), in_memory(Ring(), settings))
+    assert (labels_in(result.path)[30, 30] == 1) == fill
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -37,14 +39,43 @@ def test_a_region_is_embedded_as_in_the_whole_image(model, image, region):
     np.testing.assert_allclose(found.foreground, whole.foreground[region], atol=1e-4)
 
 
-def test_intensities_of_large_images_come_from_slabs_of_them(model, image, monkeypatch):
+def test_intensities_of_large_images_come_from_places_all_over_them(model, image, monkeypatch):
     near = ModelSource(model, image)._limits
     monkeypatch.setattr(sources, "N_SAMPLED", 20_000)
-    sampled = ModelSource(model, image)._limits
-    assert sampled == pytest.approx(near, rel=0.1, abs=20)
+    assert ModelSource(model, image)._limits == pytest.approx(near, rel=0.1, abs=20)
+    y, x = np.mgrid[:400, :500]
+    slope = (y + x).astype(np.float32)
+    low, high = ModelSource(model, slope)._limits
+    assert low < 200
+    assert high > 700
     empty = np.zeros((3000, 200), np.uint16)
-    empty[1510, 7] = 9  # not in any slab: no reason to refuse it
+    empty[1510, 7] = 9  # at no place that was looked at: no reason to refuse it
     assert ModelSource(model, empty)._limits == (0, 0)
+
+
+def test_few_chunks_are_read_for_intensities(monkeypatch):
+    class Chunks:
+        """Takes note of the chunks of 16 x 64 x 64 that are read."""
+
+        shape = (128, 1024, 1024)
+
+        def __init__(self):
+            self.read = set()
+
+        def __getitem__(self, box):
+            places = [
+                range(part.start // side, (part.stop - 1) // side + 1)
+                for part, side in zip(box, (16, 64, 64), strict=True)
+            ]
+            self.read.update(product(*places))
+            return np.zeros([part.stop - part.start for part in box], np.uint8)
+
+    array = Chunks()
+    monkeypatch.setattr(sources, "N_PLACES", 32)
+    monkeypatch.setattr(sources, "N_SAMPLED", 32 * 20**3)
+    assert sources._sampled(array).size == 32 * 20**3
+    assert 32 <= len(array.read) <= 0.2 * 8 * 16 * 16
+    assert len({index[0] for index in array.read}) == 8
 
 
 def test_identity_changes_with_the_weights_and_the_image(model, image):

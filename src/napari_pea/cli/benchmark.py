@@ -11,17 +11,21 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_pea.cli import partitioners
 from napari_pea.cli.console import (
     cancel_on_interrupt,
-    numbers_above_zero,
     print_json,
     print_table,
     progress_bar,
     whole_numbers,
 )
-from napari_pea.core.errors import InputError
+from napari_pea.cli.masks import masks
+from napari_pea.cli.volume_benchmark import volume
 
 app = typer.Typer(no_args_is_help=True, help="Measure how fast things are on this machine.")
+app.command()(volume)
+app.command()(masks)
+app.command()(partitioners.partitioners)
 
 
 @app.callback()
@@ -320,46 +324,6 @@ def training(
             f"Killed {killed['kills']} times, resumed each time, at the end at iteration "
             f"{killed['iterations'][-1]}; {killed['models']} model files lay there and were whole."
         )
-
-
-@app.command()
-def volume(
-    sizes: Annotated[
-        str, typer.Option(help="Gigabytes of the volumes in single precision, such as 0.25,4.")
-    ] = "0.25,4",
-    block: Annotated[str, typer.Option(help="Sides of the blocks in voxels.")] = "64,256,256",
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-) -> None:
-    """Segment made-up tissue block by block: time for each voxel, overhead, memory."""
-    from napari_pea.experiments.benchmark_volume import measure_volume
-
-    sides = whole_numbers(block, "--block") or ()
-    if len(sides) != 3:
-        raise InputError(f"--block takes three numbers such as 64,256,256, not {block!r}.")
-    depth, height, width = sides
-    with cancel_on_interrupt() as cancel, progress_bar("Measuring") as progress:
-        figures = measure_volume(
-            numbers_above_zero(sizes, "--sizes") or (),
-            block=(depth, height, width),
-            progress=progress,
-            cancel=cancel,
-        )
-    if as_json:
-        print_json(figures)
-        return
-    rows = [
-        (
-            f"{row['gigabytes']:.2f} GB",
-            f"{row['objects']:,}",
-            f"{row['seconds']:.0f} s",
-            f"{1e9 * row['seconds_per_voxel']:.0f} ns",
-            f"{row['overhead']:.2f}",
-            _megabytes(None if row["bytes"] is None else row["bytes"] / 1e6),
-        )
-        for row in figures["volumes"]
-    ]
-    print_table(rows, ("volume", "objects", "time", "a voxel", "overhead", "memory"))
-    typer.echo(f"time for each voxel, largest against smallest: {figures['growth']:.2f}")
 
 
 def _spread(times: dict[str, float]) -> str:

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from napari_pea.cli import benchmark, demo, evaluate, models, recipe, segment, train, volume
+from napari_pea.cli import (
+    benchmark,
+    demo,
+    evaluate,
+    models,
+    recipe,
+    reproduce,
+    segment,
+    train,
+    volume,
+)
 from napari_pea.cli.console import readable_errors
 from napari_pea.cli.train_settings import HeadedCommand
 
@@ -36,6 +46,7 @@ app.command("volume")(volume.volume)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train", cls=HeadedCommand)(train.train)
 app.command("demo")(demo.demo)
+app.command("reproduce")(reproduce.reproduce)
 app.add_typer(models.app, name="models")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(recipe.app, name="recipe")

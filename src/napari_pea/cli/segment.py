@@ -27,6 +27,7 @@ from napari_pea.cli.settings_options import (
     PartitionerName,
     Ranges,
     Strides,
+    ZRanges,
     setting_changes,
 )
 from napari_pea.core.errors import InputError, is_out_of_memory
@@ -54,6 +55,7 @@ def segment(
     ],
     model: ModelName = "nuclei",
     ranges: Ranges = None,
+    z_ranges: ZRanges = None,
     connectivity: Connectivity = None,
     strides: Strides = None,
     partitioner: PartitionerName = None,
@@ -99,7 +101,7 @@ def segment(
     One image that cannot be used does not stop the others.
     """
     changes = setting_changes(
-        ranges, connectivity, strides, partitioner, bias, foreground_threshold, min_size
+        ranges, connectivity, strides, partitioner, bias, foreground_threshold, min_size, z_ranges
     ) | given(merge_fragments=merge_fragments, fill_holes=fill_holes)
     from napari_pea.io import image_files
 

@@ -19,6 +19,10 @@ Ranges = Annotated[
         "this and what follows is by default what the model recommends."
     ),
 ]
+ZRanges = Annotated[
+    str | None,
+    typer.Option(help="Distances in sections, one for each of the ranges; only for volumes."),
+]
 Connectivity = Annotated[
     int | None,
     typer.Option(help="4 or 8 (6, 18 or 26 in 3D): compare along the axes, or diagonally too."),
@@ -47,11 +51,13 @@ def setting_changes(
     bias: float | None,
     foreground_threshold: float | None,
     min_size: int | None,
+    z_ranges: str | None = None,
 ) -> dict[str, Any]:
     """Return the settings that these options change, by name."""
     every = whole_numbers(strides, "--strides")
     return given(
         ranges=whole_numbers(ranges, "--ranges"),
+        z_ranges=whole_numbers(z_ranges, "--z-ranges"),
         connectivity=connectivity,
         strides=every[0] if every is not None and len(every) == 1 else every,
         partitioner=partitioner,

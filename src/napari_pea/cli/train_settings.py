@@ -73,6 +73,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("iterations", int, "Steps of the optimiser."),
     Setting("batch_size", int, "Crops for each step."),
     Setting("crop", int, "Side of the crops, a multiple of 16."),
+    Setting("crop_depth", int, "Sections of the crops of volumes."),
     Setting("learning_rate", float, "The highest one."),
     Setting("validate_every", int, "In iterations."),
     Setting("checkpoint_every", int, "In iterations."),
@@ -80,7 +81,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("seed", int, "Decides every random draw."),
     Setting("distant_pairs", int, "Random pairs of pixels drawn in each crop.", PAINT),
     Setting("distant_weight", float, "Weight of those in different objects.", PAINT),
-    Setting("connectivity", int, "4, or 8 for diagonal pairs too.", METHOD),
+    Setting("connectivity", int, "4, or 8 for diagonal pairs too; in 3D 6, 18 or 26.", METHOD),
     Setting("self_weight", float, "Weight of the self-correlation term.", METHOD),
     Setting("cross_weight", float, "Weight of the cross-correlation term; slower.", METHOD),
     Setting("detach_cross", bool, "Keep gradients out of the changed copy of the image.", METHOD),
@@ -89,6 +90,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("pyramid_weight", float, "Weight of the embedding pyramid; 0 is faster.", METHOD),
     Setting("pyramid_ranges", str, "How many ranges are trained at 1/2 to 1/16.", METHOD),
+    Setting("background_pairs", str, "Two pixels of background: object, apart or ignored.", METHOD),
+    Setting("widened", bool, "Part objects that touch by a line of background.", METHOD),
     Setting("balance_classes", bool, "Let the rarer of same and different count more.", METHOD),
     Setting("foreground_weight", float, "Weight of the foreground.", METHOD),
     Setting("balance_foreground", bool, "Let foreground and background count the same.", METHOD),
@@ -107,6 +110,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("blur_probability", float, "How often crops are blurred.", AUGMENTATION),
     Setting("noise_probability", float, "How often noise is added.", AUGMENTATION),
+    Setting("missing_probability", float, "How often a section is missing.", AUGMENTATION),
+    Setting("shift_probability", float, "How often sections are out of place.", AUGMENTATION),
 )
 
 

@@ -24,6 +24,7 @@ from napari_pea.cli.settings_options import (
     PartitionerName,
     Ranges,
     Strides,
+    ZRanges,
     setting_changes,
 )
 from napari_pea.core.errors import InputError
@@ -41,6 +42,7 @@ def volume(
     ],
     model: ModelName = "nuclei",
     ranges: Ranges = None,
+    z_ranges: ZRanges = None,
     connectivity: Connectivity = None,
     strides: Strides = None,
     partitioner: PartitionerName = None,
@@ -74,6 +76,10 @@ def volume(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace labels that exist already.")
     ] = False,
+    allow_missing: Annotated[
+        bool,
+        typer.Option("--allow-missing", help="Chunks that are not stored are empty on purpose."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Segment an image that may be larger than memory, block by block.
@@ -81,20 +87,19 @@ def volume(
     A job that was stopped, in whatever way, goes on with --resume.
     """
     changes = setting_changes(
-        ranges, connectivity, strides, partitioner, bias, foreground_threshold, min_size
+        ranges, connectivity, strides, partitioner, bias, foreground_threshold, min_size, z_ranges
     )
     taken = whole_numbers(index, "--index") or ()
     from napari_pea.io.lazy import open_image
     from napari_pea.models.catalogue import load_model
-    from napari_pea.volumes.job import VolumeOptions, segment_volume
-    from napari_pea.volumes.sources import ModelSource, Taken
+    from napari_pea.volumes.arrays import segment_array
+    from napari_pea.volumes.job import VolumeOptions
 
     started = time.perf_counter()
     opened = open_image(image)
     if output.resolve() in (opened.path.resolve(), *opened.path.resolve().parents):
         raise InputError(f"{output} is the image itself: choose another name for the labels.")
     loaded = load_model(model, device)
-    source = ModelSource(loaded, Taken(opened, taken), image)
     given_size = numbers_above_zero(pixel_size, "--pixel-size")
     if given_size is not None and len(given_size) != loaded.ndim:
         raise InputError(
@@ -102,18 +107,29 @@ def volume(
             f"{pixel_size!r}."
         )
     size = given_size or opened.pixel_size
+    if loaded.ndim == 3 and size is None:
+        typer.echo(
+            f"{image} does not say how large its voxels are: they are taken to be as deep as wide. "
+            "Otherwise give --pixel-size z,y,x.",
+            err=True,
+        )
     options = VolumeOptions(
         whole_numbers(block, "--block"), whole_numbers(halo, "--halo"), workers, scheduler
     )
     with cancel_on_interrupt() as cancel, progress_bar(Path(image).name) as progress:
-        result = segment_volume(
-            source,
+        result = segment_array(
+            loaded,
+            opened,
             output,
             loaded.recommended.updated(**changes),
             options,
+            name=str(Path(image).absolute()),
+            axes=opened.axes,
+            index=taken,
+            pixel_size=size,
+            allow_missing=allow_missing,
             resume=resume,
             overwrite=overwrite,
-            pixel_size=size if size is not None and len(size) == loaded.ndim else None,
             progress=progress,
             cancel=cancel,
         )

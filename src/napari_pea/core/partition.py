@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +19,7 @@ from napari_pea.core.mutex import (
     mutex_watershed,
 )
 from napari_pea.core.neighborhood import Neighborhood, Offset
+from napari_pea.core.processors import allowed_threads
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.settings import RANGE_LADDER, SegmentationSettings
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Longer ranges are prepared for only once they are chosen.
 LIKELY_RANGE = 35
 #: More bring little: what tiles leave over is solved by one.
-N_THREADS = min(4, os.cpu_count() or 1)
+N_THREADS = min(4, allowed_threads())
 
 
 class Agglomeration(Protocol):

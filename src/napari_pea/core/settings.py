@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+import numpy as np
+
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import CONNECTIVITIES, Neighborhood, whole_numbers
 
@@ -106,6 +108,8 @@ class SegmentationSettings:
     def updated(self, **changes: Any) -> SegmentationSettings:
         """Return settings with some values changed.
 
+        With other ranges, z ranges follow unless they are given too: see `z_ranges_for`.
+
         Raises
         ------
         InputError
@@ -117,7 +121,32 @@ class SegmentationSettings:
                 raise InputError(
                     f"There is no setting {name!r}; the settings are {', '.join(known)}."
                 )
+        if "ranges" in changes and "z_ranges" not in changes:
+            ranges = whole_numbers(changes["ranges"], "range")
+            changes["z_ranges"] = self.z_ranges_for(ranges)
         return replace(self, **changes)
+
+    def z_ranges_for(self, ranges: tuple[int, ...]) -> tuple[int, ...] | None:
+        """Return z ranges that grow with other ranges as those of the settings do.
+
+        Parameters
+        ----------
+        ranges : tuple of int
+            The other ranges.
+
+        Returns
+        -------
+        tuple of int or None
+            One for each of them; None if the settings have no z ranges.
+        """
+        if self.z_ranges is None:
+            return None
+        known = Neighborhood(self.ranges, None, 3, self.z_ranges)
+        far = known.z_ranges or known.ranges
+        between = np.interp(ranges, known.ranges, far)
+        beyond = np.array(ranges) * far[-1] / known.ranges[-1]
+        steps = np.where(np.array(ranges) > known.ranges[-1], beyond, between)
+        return tuple(int(step) for step in np.maximum(1, np.rint(steps)))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain values that JSON can hold."""

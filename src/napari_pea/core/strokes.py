@@ -191,6 +191,13 @@ class Stroke:
         ndim = self.points.shape[1]
         return (ndim - 2, ndim - 1) if self.axes is None else self.axes
 
+    @property
+    def places(self) -> NDArray[np.float64]:
+        """The same line in the image, shape (m, ndim)."""
+        places = np.repeat(self.points[:1], len(self.line), axis=0)
+        places[:, self._plane] = self.line
+        return places
+
     @cached_property
     def line(self) -> NDArray[np.float64]:
         """The centre line in its plane, in steps of half a pixel, shape (m, 2)."""

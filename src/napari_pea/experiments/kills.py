@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import numpy as np
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
+from napari_pea.experiments.processes import PATIENCE, killed
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.package import SUFFIX, load_network
 from napari_pea.training.checkpoint import CHECKPOINT_NAME, Checkpoint
@@ -27,8 +27,6 @@ LONGEST = 1.0
 #: counted from its first new iteration, but every so many times from its very beginning.
 EARLY = 4
 Reached = Callable[[], None]
-#: Something is wrong if a run does not begin, in seconds.
-PATIENCE = 300.0
 #: More than any run reaches before it is killed.
 ENDLESS = 1_000_000
 
@@ -137,28 +135,16 @@ def train(
 
 def _killed(run: KeptRun, phase: Phase, after: float) -> None:
     """Train in another process and kill it some time after it has come to a phase."""
-    context = multiprocessing.get_context("spawn")
-    begun = context.Event()
-    child = context.Process(target=_train_in_child, args=(run.folder, phase, begun), daemon=True)
-    child.start()
-    try:
-        if not begun.wait(PATIENCE):
-            raise InputError("The run did not go on.")
-        child.join(after)
-        if child.exitcode is not None:
-            raise InputError("The run ended by itself: it could not go on.")
-    finally:
-        child.kill()
-        child.join()
-        child.close()
+    if not killed(_train_in_child, run.folder, phase, after=after):
+        raise InputError("The run ended by itself: it could not go on.")
     # A killed process gives its lock back when the system has cleared it away.
     end = time.monotonic() + PATIENCE
     while run.is_held and time.monotonic() < end:
         time.sleep(0.01)
 
 
-def _train_in_child(folder: Path, phase: Phase, begun: Any) -> None:
-    train(KeptRun(folder), phase=phase, reached=begun.set)
+def _train_in_child(begun: Reached, folder: Path, phase: Phase) -> None:
+    train(KeptRun(folder), phase=phase, reached=begun)
 
 
 def _check_models(run: KeptRun) -> int:

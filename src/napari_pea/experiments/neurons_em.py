@@ -17,7 +17,7 @@ from napari_pea.training.settings import (
     TrainingSettings,
 )
 
-#: Narrower at full resolution than the paper's, which takes more than twice as long.
+#: Narrower at full resolution than the paper's, which takes twice as long for a step.
 MODEL = ModelMetadata(
     name="neurons-em",
     description="Neurons in electron microscopy whose voxels are cubes of about 10 nm (FIB-SEM).",
@@ -33,9 +33,8 @@ MODEL = ModelMetadata(
     pixel_size_um=0.01,
     data=(
         DataSource(
-            name="FlyEM medulla, FIB-SEM, sections 0 to 149",
+            name="FlyEM, medulla of the fly, FIB-SEM at 10 nm, sections 0 to 149",
             licence="CC-BY-3.0",
-            url="https://www.janelia.org/project-team/flyem",
         ),
     ),
     licence="BSD-3-Clause",

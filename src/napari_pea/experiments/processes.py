@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, check_cancel
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: How often a wait looks whether it was cancelled.
 CHECK_SECONDS = 0.1
+#: Something is wrong if a process does not begin, in seconds.
+PATIENCE = 300.0
 
 
 @contextmanager
@@ -63,6 +66,49 @@ def _run(sender: Connection, target: Callable[..., None], arguments: tuple[Any, 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
     with suppress(MemoryError), sender:
         target(sender.send, *arguments)
+
+
+def killed(target: Callable[..., None], *arguments: Any, after: float) -> bool:
+    """Run a function in another process and kill it some time after it has begun.
+
+    Parameters
+    ----------
+    target : callable
+        Given a function to call when the time begins, and the arguments.
+    *arguments
+        Can be pickled.
+    after : float
+        In seconds.
+
+    Returns
+    -------
+    bool
+        False if the process had ended by itself.
+
+    Raises
+    ------
+    InputError
+        If it does not begin, or has failed.
+    """
+    context = multiprocessing.get_context("spawn")
+    begun = context.Event()
+    child = context.Process(target=_run_until, args=(begun, target, arguments), daemon=True)
+    child.start()
+    try:
+        if not begun.wait(PATIENCE):
+            raise InputError("The process that is to be killed has not begun.")
+        child.join(after)
+        if child.exitcode:
+            raise InputError("The process that is to be killed has failed.")
+        return child.exitcode is None
+    finally:
+        child.kill()
+        child.join()
+        child.close()
+
+
+def _run_until(begun: Any, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    target(begun.set, *arguments)
 
 
 def memory(name: str) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ import torch
 from scipy import ndimage
 
 from napari_pea.training.annotation import UNANNOTATED
-from napari_pea.training.settings import AugmentationSettings
+from napari_pea.training.settings import AugmentationSettings, ObjectiveSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -218,6 +218,17 @@ class CrossTransform:
             brightness=rng.uniform(-0.05, 0.05),
             squares=corners,
             square_side=side,
+        )
+
+    def limited(self, settings: ObjectiveSettings) -> CrossTransform:
+        """Return the transform with those of its parts only that the settings want."""
+        return replace(
+            self,
+            flips=self.flips if settings.cross_flips else (),
+            transpose=self.transpose and settings.cross_flips,
+            squares=self.squares if settings.cross_cutout else (),
+            contrast=self.contrast if settings.cross_intensity else 1.0,
+            brightness=self.brightness if settings.cross_intensity else 0.0,
         )
 
     def apply(self, image: torch.Tensor, foreground: torch.Tensor) -> torch.Tensor:

@@ -70,6 +70,8 @@ class Batch:
         At 1/2, 1/4, 1/8 and 1/16.
     distant : tensor of int64, shape (P, 3), or None
         Random pairs in different objects: which crop, and the flat positions of two pixels.
+    labels : tensor of int64, shape (B, *spatial), or None
+        Object ids, negative where nothing is annotated, for objectives that need them.
     """
 
     images: torch.Tensor
@@ -77,6 +79,7 @@ class Batch:
     target: AffinityTarget
     pyramid: tuple[AffinityTarget, ...]
     distant: torch.Tensor | None = None
+    labels: torch.Tensor | None = None
 
 
 def make_batch(
@@ -96,6 +99,8 @@ def make_batch(
     images = np.stack([image for image, _ in crops])
     labels = np.stack([ids for _, ids in crops])
     parted = np.stack([widened(ids) for ids in labels]) if settings.widened else labels
+    if settings.background_pairs == "ignored":
+        parted = without_background(parted)
     halves = (2,) * (labels.ndim - 1) if factors is None else factors
 
     def target(neighborhood: Neighborhood, level: int) -> AffinityTarget:
@@ -122,7 +127,10 @@ def make_batch(
         ),
         distant=None
         if rng is None or not settings.distant_pairs
-        else torch.from_numpy(distant_pairs(labels, settings.distant_pairs, rng)).to(device),
+        else torch.from_numpy(distant_pairs(parted, settings.distant_pairs, rng)).to(device),
+        labels=torch.from_numpy(labels.astype(np.int64)).to(device)
+        if settings.kind == "discriminative"
+        else None,
     )
 
 
@@ -147,6 +155,8 @@ def known_affinities(
     valid : array of bool, shape (N, *spatial)
         Where both ends are annotated, or one is in an object and the other outside of all.
     """
+    if background == "ignored":
+        labels = without_background(labels)
     affinities, valid = label_affinities(labels, offsets, ignore_label=UNANNOTATED)
     outside = labels == OUTSIDE
     if outside.any():
@@ -159,14 +169,12 @@ def known_affinities(
     if background != "object":
         # Where the ids are the same, one end tells what both are.
         affinities *= labels > 0
-    if background == "ignored":
-        empty = labels == 0
-        for known, offset in zip(valid, offsets, strict=True):
-            slices = pair_slices(labels.shape, offset)
-            if slices is not None:
-                here, there = slices
-                known[here] &= ~(empty[here] & empty[there])
     return affinities, valid
+
+
+def without_background(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return labels whose background counts as not annotated."""
+    return np.where(labels == 0, np.int32(UNANNOTATED), labels)
 
 
 def distant_pairs(

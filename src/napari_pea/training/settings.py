@@ -13,6 +13,7 @@ from napari_pea.core.settings import SegmentationSettings
 OptimizerName = Literal["adamw", "paper"]
 ScheduleName = Literal["one-cycle", "constant"]
 Background = Literal["object", "apart", "ignored"]
+ObjectiveKind = Literal["correlation", "affinities", "discriminative"]
 
 
 def _check_types(settings: Any) -> None:
@@ -56,8 +57,8 @@ class ObjectiveSettings:
         take 1 each in 3D.
     background_pairs : {"object", "apart", "ignored"}
         Whether two pixels of background belong together like those of an object, or no pair
-        with background does, as in the authors' 3D code; "ignored" is "apart" without the
-        pairs that are background at both ends, which then count nowhere.
+        with background does, as in the authors' 3D code; "ignored" is that they count nowhere,
+        so that all is spent on telling objects apart and background is left to the foreground.
     widened : bool
         Whether objects that touch within a section are parted by a line of background, as in
         the authors' 3D code. The foreground is trained without it.
@@ -70,6 +71,9 @@ class ObjectiveSettings:
         the authors' code.
     detach_cross : bool
         Whether gradients stay out of the transformed branch, as in the authors' code.
+    cross_flips, cross_cutout, cross_intensity : bool
+        What changes the image of the transformed branch: flips and transposition, cut-out
+        squares, intensity.
     symmetric_cross : bool
         Whether the cross term also takes its first pixels from the transformed branch, and
         averages both directions; the authors' code has one direction.
@@ -78,6 +82,10 @@ class ObjectiveSettings:
         neighborhood. With sparse paint few pairs of the neighborhood end in two objects.
     distant_weight : float
         Weight of those that end in different objects: see `objectives.distant_loss`.
+    kind : {"correlation", "affinities", "discriminative"}
+        What is learned: embeddings by their cosines or, to compare with, the affinities
+        themselves or embeddings by the discriminative loss (see `baselines`). For these the
+        terms are `self_weight` times theirs and that of the foreground.
     """
 
     # What is trained is what is looked at afterwards.
@@ -94,9 +102,13 @@ class ObjectiveSettings:
     balance_classes: bool = True
     balance_foreground: bool = False
     detach_cross: bool = True
+    cross_flips: bool = True
+    cross_cutout: bool = True
+    cross_intensity: bool = True
     symmetric_cross: bool = False
     distant_pairs: int = 0
     distant_weight: float = 1.0
+    kind: ObjectiveKind = "correlation"
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -108,11 +120,12 @@ class ObjectiveSettings:
         ):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, whole_numbers(getattr(self, name), what))
-        if self.background_pairs not in get_args(Background):
-            raise InputError(
-                f"background_pairs {self.background_pairs!r} is not known: use "
-                f"{', '.join(get_args(Background))}."
-            )
+        for name, choices in (("background_pairs", Background), ("kind", ObjectiveKind)):
+            if getattr(self, name) not in get_args(choices):
+                raise InputError(
+                    f"{name} {getattr(self, name)!r} is not known: use "
+                    f"{', '.join(get_args(choices))}."
+                )
         for name in (
             *("self_weight", "cross_weight", "pyramid_weight", "foreground_weight"),
             *("distant_pairs", "distant_weight"),

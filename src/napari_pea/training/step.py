@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from napari_pea.core.networks.base import EmbeddingNetwork
+from napari_pea.core.networks.base import EmbeddingNetwork, NetworkOutput
 from napari_pea.training.augment import CrossTransform
+from napari_pea.training.baselines import direct_affinity_loss, discriminative_loss
 from napari_pea.training.data import Batch, memory_format
 from napari_pea.training.objectives import (
     correlation_loss,
@@ -40,6 +41,8 @@ def batch_losses(
     dict of str to tensor
         "self", "foreground" and, where they count, "pyramid", "distant" and "cross".
     """
+    if settings.kind != "correlation":
+        return _baseline_losses(network, batch, settings)
     use_pyramid = settings.pyramid_weight > 0
     output = network(batch.images, pyramid=use_pyramid)
     vectors = unit_embedding(output.embedding)
@@ -65,8 +68,30 @@ def batch_losses(
         if settings.symmetric_cross:
             cross = (cross + correlation_loss(other, vectors, batch.target)) / 2
         losses["cross"] = settings.cross_weight * cross
-    if output.foreground is not None:
-        losses["foreground"] = settings.foreground_weight * foreground_loss(
-            output.foreground.float(), batch.foreground, balance=settings.balance_foreground
-        )
-    return losses
+    return losses | _foreground(output, batch, settings)
+
+
+def _baseline_losses(
+    network: EmbeddingNetwork, batch: Batch, settings: ObjectiveSettings
+) -> dict[str, torch.Tensor]:
+    """Return the terms of an objective that PEA is compared with (methods A11)."""
+    output = network(batch.images)
+    if batch.labels is not None:
+        # In volumes the authors leave the background out.
+        background = network.ndim == 2
+        loss = discriminative_loss(output.embedding, batch.labels, background=background).total
+    else:
+        loss = direct_affinity_loss(output.embedding, batch.target)
+    return {"self": settings.self_weight * loss} | _foreground(output, batch, settings)
+
+
+def _foreground(
+    output: NetworkOutput, batch: Batch, settings: ObjectiveSettings
+) -> dict[str, torch.Tensor]:
+    """Return the term of the foreground, if the network has one."""
+    if output.foreground is None:
+        return {}
+    loss = foreground_loss(
+        output.foreground.float(), batch.foreground, balance=settings.balance_foreground
+    )
+    return {"foreground": settings.foreground_weight * loss}

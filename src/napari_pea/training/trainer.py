@@ -275,7 +275,7 @@ class Trainer:
         transform = None
         if objective.cross_weight > 0:
             rng = np.random.default_rng((settings.seed, self.iteration, settings.batch_size))
-            transform = CrossTransform.draw(settings.crop_shape, rng)
+            transform = CrossTransform.draw(settings.crop_shape, rng).limited(objective)
         self._network.train()
         for stage in self._frozen:
             stage.eval()

@@ -84,7 +84,7 @@ def segment_array(
     if missing:
         raise InputError(
             f"{missing:,} of {in_all:,} chunks of {name or 'the image'} are missing: complete the "
-            "copy, or allow missing chunks if they are empty on purpose."
+            "copy, or allow missing chunks (--allow-missing) if they are empty on purpose."
         )
     source = ModelSource(model, Taken(array, tuple(index)), name)
     size = tuple(pixel_size)[-model.ndim :] if pixel_size else None

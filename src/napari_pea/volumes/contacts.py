@@ -64,14 +64,18 @@ class Contacts:
         return cls(pairs[order], total[order])
 
     @classmethod
-    def of_all(cls, parts: list[Contacts]) -> Contacts:
-        """Return the contacts of several sets as one."""
+    def side_by_side(cls, parts: list[Contacts]) -> Contacts:
+        """Return several sets as one, of which no two know the same pair."""
         if not parts:
             return cls(np.zeros((0, 2), dtype=np.int64), np.zeros(0))
-        return cls.summed(
+        return cls(
             np.concatenate([part.objects for part in parts]),
             np.concatenate([part.evidence for part in parts]),
         )
+
+    def shifted(self, first: int) -> Contacts:
+        """Return the same with higher ids."""
+        return Contacts(self.objects + first, self.evidence)
 
     def held_apart(self) -> Contacts:
         """Return the same with no evidence above 0.

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 #: Raised when what is kept changes in a way that others cannot go on with.
 VERSION = 2
-MANIFEST, PIECES = "job.json", "pieces.zarr"
+MANIFEST, PIECES, LABELS = "job.json", "pieces.zarr", "labels.zarr"
+#: Is there when the labels are complete.
+FINISHED = "finished.json"
 
 
 class JobFolder:
@@ -75,10 +77,27 @@ class JobFolder:
             temporary.write_text(json.dumps(plan, indent=1))
 
     def _plan(self) -> Any:
-        try:
-            return json.loads((self.path / MANIFEST).read_text())
-        except (OSError, ValueError):
-            return None
+        return _json(self.path / MANIFEST)
+
+    @property
+    def labels(self) -> Path:
+        """Where the labels are written before they are complete."""
+        return self.path / LABELS
+
+    def finish(self, output: Path, n_objects: int) -> None:
+        """Hand the labels over and remove everything else."""
+        with atomic_write(self.path / FINISHED) as temporary:
+            temporary.write_text(json.dumps(n_objects))
+        if output.exists():
+            shutil.rmtree(output)
+        self.labels.rename(output)
+        self.remove()
+
+    def was_finished(self, output: Path) -> int | None:
+        """Return the number of objects if all was done but removing this folder."""
+        n_objects = _json(self.path / FINISHED)
+        handed_over = output.exists() and not self.labels.exists()
+        return n_objects if handed_over and isinstance(n_objects, int) else None
 
     def is_cut(self, block: Block) -> bool:
         """Whether a block was segmented already."""
@@ -163,3 +182,11 @@ class JobFolder:
         with np.load(self._file(block)) as kept:
             values: NDArray[Any] = kept[name]
         return values
+
+
+def _json(path: Path) -> Any:
+    """Return what a file holds, None if it cannot be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -21,9 +20,9 @@ from napari_pea.volumes.contacts import Contacts, reach_of
 from napari_pea.volumes.folder import JobFolder
 from napari_pea.volumes.grid import Block, Grid
 from napari_pea.volumes.holes import Background, filled, owners_of_holes
-from napari_pea.volumes.output import LabelPyramid, coarsening, open_levels
+from napari_pea.volumes.output import LabelPyramid, coarsening, open_levels, type_for
 from napari_pea.volumes.sources import EmbeddingSource
-from napari_pea.volumes.stitch import stitched, without_small
+from napari_pea.volumes.stitch import groups, of_one_group, stitched, without_small
 from napari_pea.volumes.workers import mapping
 
 if TYPE_CHECKING:
@@ -159,6 +158,11 @@ def segment_volume(
         raise InputError(f"Large labels are written as OME-Zarr: call it {output.stem}.zarr.")
     grid = options.grid(source.shape, settings)
     work = _parts_of(output)
+    folder = JobFolder(work, grid)
+    ended = folder.was_finished(output)
+    if resume and ended is not None:
+        folder.remove()
+        return VolumeResult(output, ended, len(grid))
     if output.exists() and not overwrite:
         raise InputError(f"{output} exists already: choose another name, or overwrite it.")
     if work.exists() and not (resume or overwrite):
@@ -171,7 +175,6 @@ def segment_volume(
         if not stack.enter_context(locked(lock)):
             raise InputError(f"Another program is writing {output}: wait for it to end.")
         stack.callback(_remove, lock)
-        folder = JobFolder(work, grid)
         plan = {
             "source": source.identity,
             "settings": settings.as_dict(),
@@ -184,7 +187,7 @@ def segment_volume(
         here = cancel if options.scheduler is None else None
         job = _Job(source, folder, grid, settings, each, cancel, here)
         factors = coarsening(pixel_size or (1.0,) * len(grid.shape))
-        pyramid = LabelPyramid(work / "labels.zarr", grid.shape, factors)
+        pyramid = LabelPyramid(folder.labels, grid.shape, factors)
         coarse = [pyramid.grid(level, grid.block_shape) for level in range(1, len(pyramid.shapes))]
         total = (3 + settings.fill_holes) * len(grid) + sum(map(len, coarse))
         done = _counted(progress, total)
@@ -195,7 +198,7 @@ def segment_volume(
         about = {"model": source.identity.get("model"), "settings": settings.as_dict()}
         pyramid.create(
             grid.block_shape,
-            np.dtype(np.uint32 if n_objects < 2**32 else np.uint64),
+            type_for(n_objects),
             axes or "ZYX"[-len(grid.shape) :],
             pixel_size,
             about,
@@ -212,10 +215,7 @@ def segment_volume(
             for _ in each(partial(_coarsen, pyramid, level), list(blocks)):
                 done()
         check_cancel(cancel)
-        if output.exists():
-            shutil.rmtree(output)
-        pyramid.path.rename(output)
-        folder.remove()
+        folder.finish(output, n_objects)
     return VolumeResult(output, n_objects, len(grid))
 
 
@@ -266,18 +266,24 @@ class _Job:
         sizes = [self.folder.sizes(block)[1:] for block in self.grid]
         counts = np.array([len(found) for found in sizes])
         firsts = np.cumsum(counts) - counts
-        contacts = []
+        across = []
         for found in self.each(
-            partial(_contacts, self.folder, self.grid, self.settings, firsts), list(self.grid)
+            partial(_across, self.folder, self.grid, self.settings, firsts), list(self.grid)
         ):
-            contacts.append(found)
+            across.append(found)
             done()
         check_cancel(self.cancel)
         # Each pair of objects is looked at in one block only.
-        objects = np.concatenate([found.objects for found in contacts])
-        evidence = np.concatenate([found.evidence for found in contacts])
-        del contacts
-        owner = stitched(int(counts.sum()), Contacts(objects, evidence))
+        contacts = Contacts.side_by_side(across)
+        del across
+        n_objects = int(counts.sum())
+        # What is said within blocks is far more, and mostly about objects that nothing joins.
+        group = groups(n_objects, contacts)
+        within = [
+            of_one_group(self.folder.within(block).held_apart().shifted(first), group)
+            for block, first in zip(self.grid, firsts.tolist(), strict=True)
+        ]
+        owner = stitched(n_objects, Contacts.side_by_side([contacts, *within]))
         pixels = np.concatenate([np.zeros(1, dtype=np.int64), *sizes])
         return without_small(owner, pixels, self.settings.min_size), firsts
 
@@ -293,20 +299,16 @@ def _cut(
     folder.keep(block, cut_block(source, block, grid, settings, cancel=cancel))
 
 
-def _contacts(
+def _across(
     folder: JobFolder,
     grid: Grid,
     settings: SegmentationSettings,
     firsts: NDArray[np.int64],
     block: Block,
 ) -> Contacts:
-    """Return what is said about the objects of a block."""
+    """Return what is said across the faces of a block."""
     labels = folder.unique_pieces(frame_of(block, grid, settings), firsts)
-    across = contacts_across(block, grid, settings, labels, folder.crossing(block))
-    within = folder.within(block).held_apart()
-    return Contacts.of_all(
-        [across, Contacts(within.objects + firsts[block.number], within.evidence)]
-    )
+    return contacts_across(block, grid, settings, labels, folder.crossing(block))
 
 
 def _ids(

@@ -126,6 +126,11 @@ def open_levels(path: Path) -> list[dask.array.Array]:
     return [dask.array.from_zarr(level) for level in open_multiscale(path)]
 
 
+def type_for(n_objects: int) -> np.dtype[Any]:
+    """Return the smaller of two types that holds all ids."""
+    return np.dtype(np.uint32 if n_objects < 2**32 else np.uint64)
+
+
 def coarsening(pixel_size: Sequence[float]) -> tuple[int, ...]:
     """Return by how much each level is coarser than the one before.
 

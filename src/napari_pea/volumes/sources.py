@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from napari_pea.models.model import Model
 
-#: Intensities are taken from about this many pixels, a few slabs of the array.
+#: Intensities are taken from about this many pixels, in boxes at so many places of the array.
 N_SAMPLED = 4_000_000
-N_SLABS = 16
+N_PLACES = 128
 
 
 class EmbeddingSource(Protocol):
@@ -164,17 +164,37 @@ class Taken:
 
 
 def _sampled(array: Any) -> NDArray[Any]:
-    """Return pixels that stand for all: every one of a small array, some slabs of a large one."""
+    """Return pixels that stand for all: every one of a small array, boxes of a large one.
+
+    Boxes lie in few chunks, slabs in all along two axes, and each chunk is read as a whole.
+    """
     shape = tuple(int(size) for size in array.shape)
     if prod(shape) <= N_SAMPLED:
         return np.asarray(array[...])
-    area = prod(shape[1:])
-    thickness = max(1, N_SAMPLED // (N_SLABS * area))
-    step = max(1, round((area * N_SLABS / N_SAMPLED) ** (1 / (len(shape) - 1))))
-    rest = (slice(None, None, step),) * (len(shape) - 1)
-    starts = np.unique(np.linspace(0, shape[0] - thickness, N_SLABS).astype(int)).tolist()
-    slabs = [np.asarray(array[(slice(at, at + thickness), *rest)]) for at in starts]
-    return np.concatenate(slabs)
+    sides, left = [0] * len(shape), N_SAMPLED / N_PLACES
+    for done, axis in enumerate(np.argsort(shape).tolist()):  # thin axes are taken as a whole
+        sides[axis] = max(1, min(shape[axis], round(left ** (1 / (len(shape) - done)))))
+        left /= sides[axis]
+    boxes = []
+    for place in _places(len(shape)):
+        starts = (place * (np.array(shape) - sides + 1)).astype(int).tolist()
+        box = tuple(slice(at, at + side) for at, side in zip(starts, sides, strict=True))
+        boxes.append(np.asarray(array[box]).reshape(-1))
+    return np.concatenate(boxes)
+
+
+def _places(ndim: int) -> NDArray[np.float64]:
+    """Return points between 0 and 1 that lie evenly, shape (N_PLACES, ndim).
+
+    Multiples of the powers of one number, without their whole parts (the R sequence); it
+    solves x^(ndim + 1) = x + 1.
+    """
+    base = 2.0
+    for _ in range(40):
+        base = (1 + base) ** (1 / (ndim + 1))
+    steps = base ** -np.arange(1, ndim + 1)
+    places: NDArray[np.float64] = (0.5 + np.arange(N_PLACES)[:, None] * steps) % 1
+    return places
 
 
 def _limits(model: Model, sample: NDArray[Any]) -> tuple[float, float]:

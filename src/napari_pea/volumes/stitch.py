@@ -37,17 +37,13 @@ def stitched(n_objects: int, contacts: Contacts) -> NDArray[np.int64]:
     from bioimage_cpp.graph import UndirectedGraph
     from elf.segmentation.multicut import multicut_kernighan_lin
 
-    joins = contacts.evidence > 0
-    if not joins.any():
+    if not (contacts.evidence > 0).any():
         return np.arange(n_objects + 1)
-    pairs, evidence = contacts.objects, contacts.evidence
-    group = _groups(n_objects + 1, pairs[joins])
-    within = group[pairs[:, 0]] == group[pairs[:, 1]]
-    pairs, evidence = pairs[within], evidence[within]
-    # Only those that may be joined are nodes: a graph needs some hundred bytes for each contact.
-    nodes, ends = np.unique(pairs, return_inverse=True)
+    # A graph needs some hundred bytes for each contact.
+    contacts = of_one_group(contacts, groups(n_objects, contacts))
+    nodes, ends = np.unique(contacts.objects, return_inverse=True)
     graph = UndirectedGraph.from_edges(len(nodes), ends.reshape(-1, 2).astype(np.uint64))
-    cut = np.asarray(multicut_kernighan_lin(graph, evidence)).astype(np.int64)
+    cut = np.asarray(multicut_kernighan_lin(graph, contacts.evidence)).astype(np.int64)
     found = np.arange(n_objects + 1)
     # The lowest id of each cluster.
     lowest = np.full(int(cut.max()) + 1, n_objects, dtype=np.int64)
@@ -59,14 +55,30 @@ def stitched(n_objects: int, contacts: Contacts) -> NDArray[np.int64]:
     return number[place]  # nothing touches the background, which comes first
 
 
-def _groups(n: int, joined: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Return a number for each object, equal where a chain of joins links two.
+def groups(n_objects: int, contacts: Contacts) -> NDArray[np.int32]:
+    """Return a number for each object, equal where a chain of contacts above 0 links two.
 
     The best multicut never joins across two groups: all that is said between them is against it.
+
+    Parameters
+    ----------
+    n_objects : int
+        In all blocks; the background is number 0.
+    contacts : Contacts
+        All with an evidence above 0.
     """
-    links = coo_array((np.ones(len(joined), dtype=bool), tuple(joined.T)), shape=(n, n))
-    groups: NDArray[np.int32] = connected_components(links, directed=False)[1]
-    return groups
+    joined = contacts.objects[contacts.evidence > 0]
+    links = coo_array(
+        (np.ones(len(joined), dtype=bool), tuple(joined.T)), shape=(n_objects + 1,) * 2
+    )
+    found: NDArray[np.int32] = connected_components(links, directed=False)[1]
+    return found
+
+
+def of_one_group(contacts: Contacts, group: NDArray[np.int32]) -> Contacts:
+    """Return the contacts between objects of one group (see `groups`)."""
+    kept = group[contacts.objects[:, 0]] == group[contacts.objects[:, 1]]
+    return Contacts(contacts.objects[kept], contacts.evidence[kept])
 
 
 def without_small(

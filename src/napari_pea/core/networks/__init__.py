@@ -7,6 +7,7 @@ from typing import Any
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.networks.base import EmbeddingNetwork, NetworkOutput
+from napari_pea.core.networks.resnet2d import ResNetUNet2D
 from napari_pea.core.networks.resunet2d import ResUNet2D
 from napari_pea.core.networks.resunet3d import ResUNet3D
 
@@ -14,6 +15,7 @@ __all__ = [
     "ARCHITECTURES",
     "EmbeddingNetwork",
     "NetworkOutput",
+    "ResNetUNet2D",
     "ResUNet2D",
     "ResUNet3D",
     "build_network",
@@ -21,6 +23,7 @@ __all__ = [
 
 #: Every architecture by the name that model files carry.
 ARCHITECTURES: dict[str, Callable[..., EmbeddingNetwork]] = {
+    "resnet2d": ResNetUNet2D,
     "resunet2d": ResUNet2D,
     "resunet3d": ResUNet3D,
 }

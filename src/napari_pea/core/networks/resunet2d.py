@@ -34,6 +34,32 @@ class ResidualBlock2D(nn.Module):
         return functional.relu(self.body(features) + self.shortcut(features))
 
 
+def heads(
+    finest: int, coarser: Sequence[int], embedding_dim: int
+) -> tuple[nn.Conv2d, nn.ModuleList, nn.Sequential]:
+    """Return what predicts the embedding, those of the pyramid and the foreground.
+
+    Parameters
+    ----------
+    finest : int
+        Feature channels at 1/1.
+    coarser : sequence of int
+        Feature channels at 1/2, 1/4, 1/8 and 1/16.
+    embedding_dim : int
+        Length of the embedding vectors.
+    """
+    return (
+        nn.Conv2d(finest, embedding_dim, 1),
+        nn.ModuleList(nn.Conv2d(channels, embedding_dim, 1) for channels in coarser),
+        nn.Sequential(
+            nn.Conv2d(finest, finest, 1),
+            nn.BatchNorm2d(finest),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(finest, 2, 1),
+        ),
+    )
+
+
 class ResUNet2D(EmbeddingNetwork):
     """The residual U-Net with an embedding pyramid and a foreground head.
 
@@ -89,16 +115,8 @@ class ResUNet2D(EmbeddingNetwork):
                 ResidualBlock2D(quarter + half + (stem if full_resolution_skip else 0), half),
             ]
         )
-        self.embedding_head = nn.Conv2d(half, embedding_dim, 1)
-        self.pyramid_heads = nn.ModuleList(
-            nn.Conv2d(channels, embedding_dim, 1)
-            for channels in (quarter, eighth, deepest, deepest)
-        )
-        self.foreground_head = nn.Sequential(
-            nn.Conv2d(half, half, 1),
-            nn.BatchNorm2d(half),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(half, 2, 1),
+        self.embedding_head, self.pyramid_heads, self.foreground_head = heads(
+            half, (quarter, eighth, deepest, deepest), embedding_dim
         )
 
     @property

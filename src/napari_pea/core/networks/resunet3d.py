@@ -13,6 +13,9 @@ from napari_pea.core.networks.base import EmbeddingNetwork, NetworkOutput
 
 #: Of the authors' batch norm.
 MOMENTUM = 0.001
+#: For images of so many sections PyTorch 2.13 returns wrong gradients of the weights of a
+#: convolution, if it computes in bfloat16 on a processor.
+WRONG_DEPTH = 2
 
 
 class ResidualBlock3D(nn.Module):
@@ -35,6 +38,17 @@ class ResidualBlock3D(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return features of shape (B, out_channels, Z, Y, X)."""
+        if (
+            features.shape[2] == WRONG_DEPTH
+            and features.device.type == "cpu"
+            and torch.is_autocast_enabled("cpu")
+            and torch.is_grad_enabled()
+        ):
+            with torch.autocast("cpu", enabled=False):
+                return self._computed(features.float())
+        return self._computed(features)
+
+    def _computed(self, features: torch.Tensor) -> torch.Tensor:
         entered = self.entry(features)
         return functional.elu(self.norm(entered + self.body(entered)))
 

@@ -1,0 +1,1 @@
+"""The experiments of the papers: their data sets, baselines and tables."""

@@ -1,0 +1,186 @@
+"""Table 7 of PEA: other ranges and neighbourhoods on the same embeddings, without training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.metrics import evaluate, summarize
+from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
+from napari_pea.core.scaling import scaled_settings
+from napari_pea.core.segmenter import Segmenter
+from napari_pea.core.settings import SegmentationSettings
+from napari_pea.experiments.arms import write_text
+from napari_pea.experiments.papers.published import TABLE_7
+from napari_pea.experiments.papers.report import Line, Report
+from napari_pea.models.model import Model
+from napari_pea.training.labelled import LabelledImage
+
+#: What is compared, in pixels that the network sees; each differs from the one before in
+#: one point.
+CHOICES: dict[str, dict[str, Any]] = {
+    "five-4": {"ranges": (1, 3, 5, 9, 27), "connectivity": 4},
+    "five-8": {"ranges": (1, 3, 5, 9, 27), "connectivity": 8},
+    "nine-8": {"ranges": (1, 3, 5, 7, 9, 11, 19, 27, 35), "connectivity": 8},
+}
+#: The choice that is not of the paper: what the model recommends.
+RECOMMENDED = "recommended"
+SCORES = ("sbd", "dic", "aji", "pq", "dice", "ap50", "n_true")
+SHOWN = ("sbd", "dic", "aji", "pq", "ap50")
+
+
+def adaptive_settings(model: Model) -> dict[str, SegmentationSettings]:
+    """Return the settings that are compared, by name.
+
+    Everything but ranges and connectivity is as the model recommends. The ranges are those of
+    the paper in the pixels that the network sees.
+    """
+    own = model.recommended
+    scale = model.metadata.scale
+    choices = {}
+    for name, choice in CHOICES.items():
+        seen = scaled_settings(own, scale).updated(**choice)
+        choices[name] = own.updated(
+            ranges=scaled_settings(seen, 1 / scale).ranges, connectivity=choice["connectivity"]
+        )
+    return {**choices, RECOMMENDED: own}
+
+
+def measure_adaptive(
+    model: Model,
+    images: Sequence[LabelledImage],
+    folder: Path,
+    *,
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> Report:
+    """Segment images with every choice of ranges and neighbourhood and compare the scores.
+
+    The network runs once for each image. Started again on the same folder, this goes on with
+    the images that are left.
+
+    Parameters
+    ----------
+    model : Model
+        Trained, for images.
+    images : sequence of LabelledImage
+        Validation images with names of their own and with their truth.
+    folder : Path
+        Receives what was measured.
+    progress : callable
+        Told the images done and the images in all.
+    cancel : CancelToken, optional
+        Checked before each image and within it.
+
+    Returns
+    -------
+    Report
+        Differences are told from the first choice, with the standard error of their mean over
+        the images.
+
+    Raises
+    ------
+    InputError
+        If the folder holds figures of another model or of other images.
+    Cancelled
+        If `cancel` was set.
+    """
+    choices = adaptive_settings(model)
+    path = folder / f"table-7-{model.name}-images.json"
+    record = _recorded(path, model, choices)
+    measured: dict[str, dict[str, dict[str, float]]] = record["images"]
+    for done, item in enumerate(images):
+        progress(done, len(images))
+        if item.name in measured:
+            continue
+        segmenter = Segmenter(
+            model, item.image, channel=item.channel, channel_axis=item.channel_axis
+        )
+        scores = {}
+        for name, settings in choices.items():
+            check_cancel(cancel)
+            labels = segmenter.labels(settings, cancel=cancel)
+            scores[name] = evaluate(labels, item.labels, SCORES)
+        measured[item.name] = scores
+        write_text(path, json.dumps(record))
+    progress(len(images), len(images))
+    return _report(model, choices, [measured[item.name] for item in images])
+
+
+def _recorded(
+    path: Path, model: Model, choices: Mapping[str, SegmentationSettings]
+) -> dict[str, Any]:
+    """Return what was measured before of the same model."""
+    fresh = {
+        "model": model.name,
+        "trained": json.loads(json.dumps(model.metadata.model_dump(mode="json"))),
+        "choices": {name: settings.as_dict() for name, settings in choices.items()},
+    }
+    if not path.exists():
+        return {**fresh, "images": {}}
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+        same = all(record[name] == value for name, value in fresh.items())
+        _ = record["images"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"The record {path} cannot be read: delete it.") from error
+    if not same:
+        raise InputError(
+            f"{path} holds figures of another version of {model.name!r} or of other settings: "
+            "choose another folder."
+        )
+    return record
+
+
+def _report(
+    model: Model,
+    choices: Mapping[str, SegmentationSettings],
+    measured: Sequence[Mapping[str, Mapping[str, float]]],
+) -> Report:
+    """Return the comparison as a table."""
+    counted = [scores for scores in measured if next(iter(scores.values()))["n_true"] > 0]
+    first = next(iter(choices))
+    lines = []
+    for name, settings in choices.items():
+        means = summarize([scores[name] for scores in measured])
+        extra = {"ranges, neighbours": f"{_listed(settings.ranges)}, {settings.connectivity or 4}"}
+        if name != first:
+            extra["difference in AJI"] = _difference(
+                [scores[name]["aji"] - scores[first]["aji"] for scores in counted]
+            )
+        lines.append(
+            Line(
+                TABLE_7[name].title if name in TABLE_7 else f"recommended by `{model.name}`",
+                {metric: [means[metric]] for metric in SHOWN},
+                TABLE_7[name].figures if name in TABLE_7 else {},
+                extra,
+            )
+        )
+    return Report(
+        f"PEA, table 7: adaptive affinity, model `{model.name}`",
+        (
+            f"Nothing was trained for this: one pass of `{model.name}` for each of the "
+            f"{len(counted)} images, and everything but ranges and neighbours as the model "
+            "recommends. The paper's figures are those of another model on other data, leaves "
+            "of CVPPP A2. Differences are means over the images with their standard error.",
+        ),
+        SHOWN,
+        lines,
+    )
+
+
+def _listed(ranges: Sequence[int]) -> str:
+    return " ".join(map(str, ranges))
+
+
+def _difference(values: Sequence[float]) -> str:
+    """Return the mean of paired differences and its standard error."""
+    if len(values) < 2:
+        return f"{np.mean(values):+.4f}" if values else ""
+    error = np.std(values, ddof=1) / np.sqrt(len(values))
+    return f"{np.mean(values):+.4f} ± {error:.4f}"

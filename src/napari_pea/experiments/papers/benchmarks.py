@@ -1,0 +1,237 @@
+"""What the tables are measured on: the papers' data sets, or what stands in for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from skimage.draw import disk
+
+from napari_pea.core.errors import InputError
+from napari_pea.core.normalization import Normalization
+from napari_pea.core.scaling import scaled_image, scaled_labels
+from napari_pea.core.settings import SegmentationSettings
+from napari_pea.experiments.cells import usiigaci_images
+from napari_pea.experiments.nuclei import bbbc039_images
+from napari_pea.experiments.papers import bbbc039, cvppp
+from napari_pea.models.metadata import DataSource, ModelMetadata
+from napari_pea.training.labelled import LabelledImage
+from napari_pea.training.settings import ObjectiveSettings
+
+#: Ranges of the authors on leaves and on nuclei (methods A4), and the strides (A9).
+LEAVES = SegmentationSettings(ranges=(1, 3, 5, 9, 27), connectivity=4, strides=5)
+NUCLEI = SegmentationSettings(ranges=(1, 3, 5, 9, 11), connectivity=4, strides=10)
+#: Phase contrast is shrunk to the size at which the network sees cells as large as leaves.
+USIIGACI_SCALE = 0.5
+#: By the names that are asked for.
+NAMES = ("cvppp", "bbbc039", "usiigaci")
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Data of a table, and how models are made and used on them.
+
+    Attributes
+    ----------
+    name : str
+        One of `NAMES`, or "made-up".
+    note : str
+        What the reader of a table has to know about the data.
+    training, held_out : sequence of LabelledImage
+        Images to learn from and to score on; the group of the first scored one is the main one.
+    model : ModelMetadata
+        The network of the paper for these images, and the settings of the authors.
+    objective : ObjectiveSettings
+        That of the paper: SCM, CCM and EPM.
+    given_foreground : bool
+        Whether objects are looked for in the true foreground, as the authors do on CVPPP.
+    published_crops : dict of str to int
+        How many crops the authors take for a step, and their side (methods A7, A8).
+    """
+
+    name: str
+    note: str
+    training: Sequence[LabelledImage]
+    held_out: Sequence[LabelledImage]
+    model: ModelMetadata
+    objective: ObjectiveSettings
+    given_foreground: bool = False
+    published_crops: Mapping[str, int] = field(default_factory=dict)
+
+
+def choose(data: Path, wanted: str, asked: str | None = None) -> Benchmark:
+    """Return the data set of a table.
+
+    Parameters
+    ----------
+    data : Path
+        Holds `cvppp` (see `cvppp.plants`), `bbbc039` as it is published (see
+        `bbbc039.fields`) or sorted into `images` and `labels`, or `usiigaci`.
+    wanted : str
+        The data set of the paper.
+    asked : str, optional
+        Another one that shall stand in. By default `usiigaci` stands in for `cvppp` where that
+        is missing.
+
+    Raises
+    ------
+    InputError
+        If there is none of them, or one is not as it was published.
+    """
+    if asked is not None and asked not in NAMES:
+        raise InputError(f"There is no data set {asked!r} here: use {', '.join(NAMES)}.")
+    name = asked or wanted
+    if name == "cvppp" and asked is None and not (data / "cvppp").is_dir():
+        if not (data / "usiigaci").is_dir():
+            raise InputError(
+                f"The folder {data / 'cvppp'} is missing, and so is usiigaci, which could stand "
+                f"in for it. {cvppp.SOURCE}"
+            )
+        name = "usiigaci"
+    made = {"cvppp": _leaves, "bbbc039": _nuclei, "usiigaci": _cells}[name](data / name)
+    if name == wanted:
+        return made
+    return replace(
+        made,
+        note=f"**Not the paper's data**: {made.name} stands in for {wanted}, so that only the "
+        f"order of the rows can be compared with the paper, not the figures. {made.note}",
+    )
+
+
+def _leaves(folder: Path) -> Benchmark:
+    """Return CVPPP A1 by the authors' split, with A2 to score on if it is there."""
+    training, held_out = cvppp.split(cvppp.plants(folder, "A1"))
+    others = cvppp.plants(folder, "A2") if (folder / "A2").is_dir() else []
+    return Benchmark(
+        "cvppp",
+        f"CVPPP A1, {len(training)} plants for training and the authors' {len(held_out)} for "
+        "scoring; the true foreground is given, as in the paper.",
+        [plant.read("A1") for plant in training],
+        [*(plant.read("A1") for plant in held_out), *(plant.read("A2") for plant in others)],
+        _model("cvppp", LEAVES, 3, ("CVPPP 2017 LSC, A1", "")),
+        _objective(LEAVES),
+        given_foreground=True,
+        published_crops={"batch_size": 2, "crop": 544},
+    )
+
+
+def _nuclei(folder: Path) -> Benchmark:
+    """Return BBBC039 with its test list, or its validation list where that is all there is."""
+    if bbbc039.is_published_layout(folder):
+        fields = bbbc039.fields(folder)
+        training, held_out = (
+            [item.read() for item in fields[name]] for name in ("training", "test")
+        )
+        said = "test list, as in the paper"
+    else:
+        training, held_out = (
+            bbbc039_images(folder.parent, split) for split in ("training", "validation")
+        )
+        said = "validation list; the paper has the test list"
+    return Benchmark(
+        "bbbc039",
+        f"BBBC039v1, {len(training)} images of the training list and {len(held_out)} of the "
+        f"{said}; the foreground is the network's own.",
+        training,
+        held_out,
+        _model("bbbc039", NUCLEI, 1, ("BBBC039v1, training list", "CC0-1.0")),
+        _objective(NUCLEI),
+        published_crops={"batch_size": 8, "crop": 256},
+    )
+
+
+def _cells(folder: Path) -> Benchmark:
+    """Return Usiigaci at half of its size, with the foreground given as on leaves."""
+    training, held_out = (
+        [_shrunk(item) for item in usiigaci_images(folder.parent, split)]
+        for split in ("training", "validation")
+    )
+    return Benchmark(
+        "usiigaci",
+        f"Usiigaci, cells in phase contrast that touch as leaves do, at half of their size, "
+        f"{len(training)} images for training and {len(held_out)} for scoring; the true "
+        "foreground is given, as in the paper.",
+        training,
+        held_out,
+        _model("usiigaci", LEAVES, 1, ("Usiigaci, T98G cells, training list", "MIT")),
+        _objective(LEAVES),
+        given_foreground=True,
+    )
+
+
+def validation_images(data: Path, name: str) -> list[LabelledImage]:
+    """Return the validation images of a shipped model, as a user has them.
+
+    Parameters
+    ----------
+    data : Path
+        Holds the folder of the data set.
+    name : {"bbbc039", "usiigaci"}
+        Which.
+    """
+    if name == "usiigaci":
+        return usiigaci_images(data, "validation")
+    folder = data / "bbbc039"
+    if bbbc039.is_published_layout(folder):
+        return [item.read() for item in bbbc039.fields(folder)["validation"]]
+    return bbbc039_images(data, "validation")
+
+
+def made_up() -> Benchmark:
+    """Return a few small images of touching discs, on which anything runs in no time."""
+    few = _model("made-up", LEAVES, 1, ("made-up discs", ""))
+    return Benchmark(
+        "made-up",
+        "**Made-up discs** and a network of next to nothing: this only shows that everything runs.",
+        [_discs(seed) for seed in range(2)],
+        [_discs(seed) for seed in range(2, 4)],
+        few.model_copy(update={"arguments": {**few.arguments, "widths": (4, 4, 4, 4, 4)}}),
+        _objective(LEAVES),
+        given_foreground=True,
+    )
+
+
+def _discs(seed: int) -> LabelledImage:
+    """Return an image of pairs of touching discs with dark rims."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((64, 80), np.int32)
+    image = rng.normal(0, 5, labels.shape)
+    moved = rng.integers(0, 12, size=2)
+    for number in range(4):
+        row, column = divmod(number, 2)
+        y, x = 17 + 30 * row, 20 + 18 * column + int(moved[row])
+        labels[disk((y, x), 10, shape=labels.shape)] = number + 1
+        image[disk((y, x), 8, shape=labels.shape)] += 100
+    return LabelledImage(image, labels, f"discs {seed}", group="made-up")
+
+
+def _shrunk(item: LabelledImage) -> LabelledImage:
+    """Return an image of one channel and its labels at another size."""
+    pixels = np.asarray(item.image, dtype=np.float32)[None]
+    return replace(
+        item,
+        image=scaled_image(pixels, USIIGACI_SCALE)[0],
+        labels=scaled_labels(item.labels, USIIGACI_SCALE),
+    )
+
+
+def _model(
+    name: str, settings: SegmentationSettings, channels: int, source: tuple[str, str]
+) -> ModelMetadata:
+    """Return the 2D network of the paper for a data set."""
+    return ModelMetadata(
+        name=name,
+        description="Trained for a table of the paper.",
+        architecture="resunet2d",
+        arguments={"in_channels": channels, "embedding_dim": 16},
+        normalization=Normalization("percentile", 1.0, 99.8),
+        recommended=settings,
+        data=(DataSource(name=source[0], licence=source[1]),),
+    )
+
+
+def _objective(settings: SegmentationSettings) -> ObjectiveSettings:
+    """Return the loss of the paper on the ranges that are looked at."""
+    return ObjectiveSettings(ranges=settings.ranges, cross_weight=1.0, pyramid_weight=1.0)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.io import imsave
+
+from napari_pea.core.errors import InputError
+from napari_pea.experiments.papers.benchmarks import choose, made_up, validation_images
+
+
+def save_sorted(folder: Path) -> None:
+    """Write three images into the folders of the project's own layout."""
+    for part in ("images", "labels"):
+        (folder / part).mkdir(parents=True)
+    for number in range(3):
+        labels = np.zeros((40, 60), np.uint16)
+        labels[10:30, 10:30], labels[10:30, 30:50] = 1, 2
+        for part, array in (("images", 300 + 20 * labels), ("labels", labels)):
+            imsave(folder / part / f"{number}.png", array, check_contrast=False)
+    (folder / "training.txt").write_text("0.png 1.png")
+    (folder / "validation.txt").write_text("2.png")
+
+
+def test_phase_contrast_stands_in_for_leaves_at_half_its_size(tmp_path: Path) -> None:
+    save_sorted(tmp_path / "usiigaci")
+    found = choose(tmp_path, "cvppp")
+    assert found.name == "usiigaci"
+    assert found.note.startswith("**Not the paper's data**: usiigaci stands in for cvppp")
+    assert found.given_foreground
+    assert found.held_out[0].image.shape == found.held_out[0].labels.shape == (20, 30)
+    assert found.model.recommended.ranges == found.objective.ranges == (1, 3, 5, 9, 27)
+    # Shipped models see images as a user has them.
+    assert validation_images(tmp_path, "usiigaci")[0].labels.shape == (40, 60)
+
+
+def test_nuclei_are_told_to_be_validation_images_only(tmp_path: Path) -> None:
+    save_sorted(tmp_path / "bbbc039")
+    found = choose(tmp_path, "bbbc039")
+    assert not found.note.startswith("**Not")
+    assert "1 of the validation list; the paper has the test list" in found.note
+    assert (len(found.training), len(found.held_out)) == (2, 1)
+    assert not found.given_foreground
+    assert found.published_crops == {"batch_size": 8, "crop": 256}
+    assert choose(tmp_path, "cvppp", "bbbc039").note.startswith("**Not the paper's data**")
+
+
+def test_what_is_not_there_is_told_with_its_source(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cvppp is missing, and so is usiigaci.*codalab"):
+        choose(tmp_path, "cvppp")
+    with pytest.raises(InputError, match=r"training\.txt is missing"):
+        choose(tmp_path, "bbbc039")
+    with pytest.raises(InputError, match="no data set 'leaves' here: use cvppp, bbbc039, usi"):
+        choose(tmp_path, "cvppp", "leaves")
+    (tmp_path / "bbbc039" / "masks").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"metadata/training\.txt is missing"):
+        choose(tmp_path, "bbbc039")
+    (tmp_path / "cvppp" / "A1").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"plant002_rgb\.png is missing"):
+        choose(tmp_path, "cvppp")
+
+
+def test_made_up_discs_touch() -> None:
+    first, second = made_up().training
+    assert len(np.unique(first.labels)) == 5
+    assert not np.array_equal(first.labels, second.labels)
+    beside = first.labels[:, :-1] != first.labels[:, 1:]
+    assert (beside & (first.labels[:, :-1] > 0) & (first.labels[:, 1:] > 0)).any()
