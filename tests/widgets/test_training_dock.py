@@ -70,7 +70,7 @@ def test_from_paint_to_a_model_in_every_list(hand: Any, own_models: Path, qtbot:
     assert metadata.parent == "tiny"
     assert metadata.training["iterations"] == 4
     assert metadata.object_diameter == pytest.approx(11.3)
-    assert set(metadata.scores["validation"]) == {"aji", "ap50"}
+    assert {"aji", "ap50"} <= set(metadata.scores["validation"])
     hand.choose("start_model_combo", "mine")
     assert hand.find("train_button").isEnabled()
 
