@@ -276,7 +276,7 @@ def test_a_few_painted_objects_are_enough(tmp_path: Path) -> None:
     )
     assert model.metadata.scale == 0.5
     assert model.embed(image).shape == image.shape
-    assert set(model.metadata.scores["validation"]) == {"aji", "ap50"}
+    assert set(model.metadata.scores["validation"]) == {"aji", "aji_error", "ap50"}
     assert rows[-1]["aji"] == pytest.approx(model.metadata.scores["validation"]["aji"], abs=1e-4)
     assert not notes
     assert seen == [(1, image.shape), (2, image.shape)]

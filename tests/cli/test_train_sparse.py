@@ -59,7 +59,7 @@ def test_painted_objects_become_a_model(
     assert metadata.training["hold_out"] == 0.15
     assert metadata.training["objective"]["distant_pairs"] > 0
     # The scores are those of held-out objects.
-    assert set(metadata.scores["validation"]) == {"aji", "ap50"}
+    assert set(metadata.scores["validation"]) == {"aji", "aji_error", "ap50"}
 
 
 def test_options_reach_the_training(
