@@ -242,7 +242,7 @@ def training_dock() -> Image.Image:
             window.find("preset_combo").setCurrentIndex(0)
             window.wait()
             window.find("train_button").click()
-            while "best at" not in window.find("pace_label").text() or not window.seen(110):
+            while "kept:" not in window.find("pace_label").text() or not window.seen(110):
                 window.turn(0.2)
             window.viewer.layers["nuclei training"].contour = 1
             window.turn(0.5)

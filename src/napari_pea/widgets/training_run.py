@@ -363,7 +363,7 @@ def pace_text(status: TrainingStatus) -> str:
     if status.seconds_left is not None and status.phase == "training":
         parts.append(f"{time_text(status.seconds_left)} left")
     if status.best_iteration is not None:
-        parts.append(f"best at {status.best_iteration:,}")
+        parts.append(f"kept: {status.best_iteration:,}")
     return " · ".join([*parts, said] if said else parts)
 
 
