@@ -27,6 +27,7 @@ def slide(tmp_path: Path) -> Path:
 def test_labels_are_written_with_their_pixel_size(run, slide, tmp_path, tiny_model_path):
     out = tmp_path / "out.zarr"
     options = ["-m", tiny_model_path, "--foreground-threshold", 0, "--min-size", 0]
+    options += ["--no-fill-holes", "--no-merge-fragments"]
     options += ["--block", "64,64", "--halo", "8,8", "--workers", 2, "--ranges", "1,3", "--json"]
     report = json.loads(run("volume", slide, "-o", out, *options).stdout)
     labels = open_image(out)
@@ -35,7 +36,9 @@ def test_labels_are_written_with_their_pixel_size(run, slide, tmp_path, tiny_mod
     found = labels[...]
     assert (report["objects"], report["blocks"]) == (found.max(), 4)
     assert (found > 0).all()
-    assert zarr.open_group(out, mode="r").attrs["napari_pea"]["settings"]["ranges"] == [1, 3]
+    settings = zarr.open_group(out, mode="r").attrs["napari_pea"]["settings"]
+    assert settings["ranges"] == [1, 3]
+    assert (settings["fill_holes"], settings["merge_fragments"]) == (False, False)
 
 
 def test_a_channel_can_be_taken(run, tmp_path, tiny_model_path):

@@ -35,6 +35,10 @@ def all_contacts(labels, vectors, neighborhood, strides, bias):
     return Contacts.summed(np.concatenate(objects), np.concatenate(evidence))
 
 
+def said_by(crossing, labels, affinities, bias):
+    return Contacts.summed(crossing.objects(labels), crossing.evidence(affinities, bias))
+
+
 def as_dict(contacts):
     return dict(zip(map(tuple, contacts.objects.tolist()), contacts.evidence, strict=True))
 
@@ -63,7 +67,7 @@ def test_pairs_of_all_blocks_are_those_of_the_array(data):
         crossing = Crossing.of(block, frame, grid, neighborhood, strides)
         affinities = crossing.affinities(vectors[(slice(None), *frame)])
         assert relative(block.core, frame)[0].start >= 0
-        found += [within, crossing.contacts(labels[frame], affinities, bias)]
+        found += [within, said_by(crossing, labels[frame], affinities, bias)]
     expected = as_dict(all_contacts(labels, vectors, neighborhood, strides, 0.0))
     parts = Contacts.side_by_side(found)
     # Here the ids of two blocks may be the same.
@@ -85,7 +89,7 @@ def test_bias_counts_for_direct_neighbours_across_faces():
     block = next(iter(grid))
     frame = widened(block.core, (1, 1), (1, 2))
     crossing = Crossing.of(block, frame, grid, neighborhood, (1, 1))
-    contacts = crossing.contacts(labels, crossing.affinities(vectors), 0.25)
+    contacts = said_by(crossing, labels, crossing.affinities(vectors), 0.25)
     assert as_dict(contacts) == {(1, 2): pytest.approx(0.75)}
 
 

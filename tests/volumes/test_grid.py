@@ -7,6 +7,24 @@ from napari_pea.core.errors import InputError
 from napari_pea.volumes.grid import Grid, relative, widened
 
 
+def test_the_next_block_is_found():
+    grid = Grid((10, 7, 9), (4, 3, 5), (1, 1, 1))
+    blocks = list(grid)
+    for block in blocks:
+        for axis, part in enumerate(block.core):
+            if part.stop < grid.shape[axis]:
+                beyond = grid.beyond(block, axis)
+                assert beyond == blocks[beyond.number]
+                assert beyond.core[axis].start == part.stop
+
+
+def test_blocks_look_at_the_same_pixels_as_the_whole_array():
+    blocks = list(Grid((20, 20), (7, 7), (2, 3), steps=(3, 1)))
+    assert {block.outer[0].start for block in blocks} == {0, 3, 12}
+    assert {block.outer[1].start for block in blocks} == {0, 4, 11}
+    assert all(block.outer[0].start <= max(0, block.core[0].start - 2) for block in blocks)
+
+
 @pytest.mark.parametrize(
     ("shape", "block", "halo"),
     [((10, 7), (4, 3), (2, 0)), ((5, 6, 7), (5, 2, 9), (1, 1, 1)), ((1, 1), (8, 8), (3, 3))],

@@ -34,14 +34,19 @@ def in_memory(source, settings=SETTINGS):
     return refine(pieces, settings, vectors=embedding.vectors)
 
 
-@pytest.mark.parametrize(("shape", "block"), [((90, 110), (40, 32)), ((20, 48, 50), (8, 24, 24))])
-def test_blocks_give_what_the_whole_array_gives(tmp_path, truth_source, tissue, shape, block):
-    source = truth_source(tissue(shape, 20))
+@pytest.mark.parametrize(
+    ("shape", "block", "strides"),
+    [((90, 110), (40, 32), 1), ((20, 48, 50), (8, 24, 24), 1), ((90, 110), (41, 32), 3)],
+)
+def test_blocks_give_what_the_whole_array_gives(
+    tmp_path, truth_source, tissue, shape, block, strides
+):
+    source, settings = truth_source(tissue(shape, 20)), SETTINGS.updated(strides=strides)
     result = segment_volume(
-        source, tmp_path / "out.zarr", SETTINGS, VolumeOptions(block, (6,) * len(shape))
+        source, tmp_path / "out.zarr", settings, VolumeOptions(block, (6,) * len(shape))
     )
     labels = labels_in(result.path)
-    whole = in_memory(source)
+    whole = in_memory(source, settings)
     assert evaluate(labels, whole, ["arand"])["arand"] <= 0.01
     assert evaluate(labels, source.truth, ["arand"])["arand"] <= 0.02
     assert result.n_objects == labels.max() == len(np.unique(labels[labels > 0]))
@@ -180,6 +185,31 @@ def test_results_are_replaced_only_if_asked_for(tmp_path, truth_source, tissue):
     assert not labels_in(out).any()
 
 
+def test_what_a_job_has_not_written_is_never_replaced(tmp_path, truth_source, tissue):
+    source, out = truth_source(tissue((40, 40), 9)), tmp_path / "raw.zarr"
+    zarr.create_array(out, data=np.arange(9))
+    with pytest.raises(InputError, match="holds no labels of napari-pea"):
+        segment_volume(source, out, SETTINGS, overwrite=True)
+    assert np.asarray(zarr.open_array(out, mode="r")[...]).tolist() == list(range(9))
+
+
+def test_a_job_that_was_to_replace_labels_goes_on(tmp_path, truth_source, tissue):
+    source, out = truth_source(tissue((70, 80), 30)), tmp_path / "out.zarr"
+    options = VolumeOptions((32, 32))
+    segment_volume(source, out, SETTINGS.updated(min_size=10**6), options)
+    token = CancelToken()
+    with pytest.raises(Cancelled):
+        segment_volume(
+            *(source, out, SETTINGS, options),
+            overwrite=True,
+            progress=lambda done, total, /: token.cancel() if done == 2 else None,
+            cancel=token,
+        )
+    assert not labels_in(out).any()  # those that were there
+    assert segment_volume(source, out, SETTINGS, options, resume=True).n_objects > 0
+    assert labels_in(out).any()
+
+
 def test_it_can_be_cancelled_and_resumed(tmp_path, truth_source, tissue):
     source, out = truth_source(tissue((70, 80), 30)), tmp_path / "out.zarr"
     token = CancelToken()
@@ -220,6 +250,30 @@ def test_coarser_levels_scale_and_settings_are_written(tmp_path, truth_source, t
     assert np.array_equal(coarse, fine[tuple(slice(None, None, step) for step in steps)])
     assert steps[1] == 2
     assert group.attrs["napari_pea"]["settings"] == SETTINGS.as_dict()
+
+
+class Disk:
+    """A disk whose rim hardly resembles its middle, and goes just beyond a face at row 24."""
+
+    shape = (48, 48)
+    identity: ClassVar[dict[str, str]] = {}
+
+    def __call__(self, region, *, cancel=None):
+        y, x = np.mgrid[:48, :48]
+        away = np.hypot(y - 12, x - 24)[region]
+        angle = np.deg2rad(160) * np.clip(away / 14, 0, 1) ** 6
+        vectors = np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
+        return Embedding(vectors, (away < 14).astype(np.float32))
+
+
+def test_thin_parts_beyond_a_face_stay_with_their_object(tmp_path):
+    settings = SETTINGS.updated(ranges=(1, 3, 5, 9), min_size=20, bias=0.6)
+    whole = in_memory(Disk(), settings)
+    assert whole.max() == 1
+    result = segment_volume(
+        Disk(), tmp_path / "out.zarr", settings, VolumeOptions((24, 48), (12, 12))
+    )
+    assert np.array_equal(labels_in(result.path), whole)
 
 
 class Ring:

@@ -13,11 +13,13 @@ import pytest
 import zarr
 from napari.layers import Image
 from napari.qt.threading import WorkerBase
+from tifffile import imwrite
 
 from napari_pea.core.errors import InputError
 from napari_pea.volumes.job import job_state
 from napari_pea.volumes.sources import ModelSource
 from napari_pea.widgets.blocks import PartArray
+from napari_pea.widgets.repeat import as_command
 from napari_pea.widgets.sources import ImagePart
 
 PATIENCE = 60_000
@@ -156,6 +158,9 @@ def test_pixels_that_cannot_be_read_are_told(
     hand.viewer.add_image(store, name="copied")
     hand.click("blocks_button")
     assert "1 of 2 chunks of 'copied' are missing" in wait(hand, qtbot)
+    hand.find("blocks_missing_check").setChecked(True)
+    hand.click("blocks_button")
+    assert wait(hand, qtbot).startswith("3 objects")
     store[20:] = rods[20:]
     (tmp_path / "file").touch()
     hand.find("blocks_output_edit").setText(str(tmp_path / "file" / "found.zarr"))
@@ -197,6 +202,43 @@ def test_large_labels_have_coarser_levels(
     assert layer.multiscale
     # Sections are four times as far apart as pixels, so they are not left out.
     assert [level.shape for level in layer.data] == [(40, 24, 64), (40, 12, 32)]
+
+
+def test_labels_of_another_volume_are_neither_opened_nor_replaced(
+    hand: Any, rods: np.ndarray, qtbot: Any
+) -> None:
+    series = da.from_array(np.stack([rods, rods // 2]), chunks=(1, 16, 24, 32))
+    hand.viewer.layers.clear()
+    hand.viewer.add_image(series, name="series", axis_labels=("t", "z", "y", "x"))
+    hand.viewer.dims.set_current_step(0, 0)
+    hand.find("channel_combo").setCurrentText("shown volume")
+    hand.click("blocks_button")
+    assert wait(hand, qtbot).startswith("3 objects")
+    made = hand.viewer.layers["series labels in blocks"].metadata["napari_pea"]
+    assert as_command(made).endswith("--index=0 --pixel-size=1,1,1 --block=16,24,32")
+    hand.viewer.dims.set_current_step(0, 1)
+    for name in ("blocks_button", "blocks_again_button"):
+        hand.click(name)
+        assert hand.dock.blocks_group.idle
+        assert (
+            "holds the labels of 'series', axis 0 at 0, and not of 'series', axis 0 at 1: choose "
+            "another name" in hand.find("blocks_label").text()
+        )
+    hand.viewer.dims.set_current_step(0, 0)
+    hand.click("blocks_button")
+    assert hand.names[-1] == "series labels in blocks [1]"
+
+
+def test_the_suggested_name_tells_plane_and_channel(
+    open_dock: Callable[..., Any], image: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "series.tif"
+    imwrite(path, np.stack([image] * 8))
+    hand = open_dock()
+    hand.viewer.open(path, plugin="napari")
+    hand.viewer.dims.set_current_step(0, 6)
+    suggested = hand.find("blocks_output_edit").text()
+    assert suggested == str(tmp_path / "series, axis 0 at 6 labels.zarr")
 
 
 def test_pieces_are_read_of_the_chosen_plane_and_channel() -> None:

@@ -21,8 +21,10 @@ def volume(**arguments: Any) -> tuple[Image, ImagePart]:
     return layer, ImagePart(layer.data, ((0, 1),), None, None, 4, False)
 
 
-def model(size: Any) -> ModelMetadata:
-    return ModelMetadata(name="m", architecture="resunet3d", pixel_size_um=size)
+def model(size: Any, **arguments: Any) -> ModelMetadata:
+    return ModelMetadata(
+        name="m", architecture="resunet3d", pixel_size_um=size, arguments=arguments
+    )
 
 
 def test_pixel_sizes_are_micrometres_where_units_are_known() -> None:
@@ -35,17 +37,25 @@ def test_pixel_sizes_are_micrometres_where_units_are_known() -> None:
     ("scale", "size", "said"),
     [
         ((1, 1, 1, 1), (2.0, 0.5, 0.5), "is not set: the model takes its sections to be 4 times"),
-        ((1, 1, 1, 1), 0.5, ""),
+        ((1, 1, 1, 1), 0.5, "is not set: its voxels are taken to be as deep as wide"),
         ((1, 4, 1, 1), (2.0, 0.5, 0.5), ""),
         ((1, 5, 1, 1), (2.0, 0.5, 0.5), ""),
         ((1, 4, 1, 1), 0.5, "4 times as far apart as its pixels, and the model expects 1 times"),
-        ((1, 1, 1, 1), None, ""),
+        ((1, 1, 1, 1), None, "is not set: its voxels are taken to be as deep as wide"),
+        ((1, 4, 1, 1), None, ""),
     ],
 )
 def test_sections_of_another_distance_are_told(scale: Any, size: Any, said: str) -> None:
     notice = spacing_notice(*volume(scale=scale), model(size))
     assert said in notice
     assert bool(said) == bool(notice)
+
+
+def test_a_model_of_cubic_voxels_expects_them() -> None:
+    cubic = model(None, isotropic=True)
+    assert "the model expects 1 times" in spacing_notice(*volume(scale=(1, 4, 1, 1)), cubic)
+    assert spacing_notice(*volume(scale=(1, 2, 2, 2)), cubic) == ""
+    assert spacing_notice(*volume(), cubic) == ""
 
 
 def test_a_layer_comes_back_to_its_place() -> None:

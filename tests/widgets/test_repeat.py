@@ -102,6 +102,37 @@ def test_what_a_command_cannot_do_is_said() -> None:
         as_command({})
 
 
+def test_the_command_of_labels_in_blocks_takes_their_volume_and_channel() -> None:
+    about: dict[str, Any] = {
+        "kind": "blocks",
+        "path": "out.zarr",
+        "model": "tiny",
+        "image_path": "series.zarr",
+        "settings": SegmentationSettings(fill_holes=False).as_dict(),
+        "plane": [[0, 3]],
+        "channel": 1,
+        "channel_axis": 0,
+        "pixel_size": [2.0, 0.25, 0.25],
+        "block_shape": [16, 64, 64],
+        "allow_missing": True,
+    }
+    words = shlex.split(as_command(about))
+    assert words[:2] == ["napari-pea", "volume"]
+    wanted = ["--merge-fragments", "--no-fill-holes", "--index=3,1"]
+    wanted += ["--pixel-size=2,0.25,0.25", "--block=16,64,64", "--allow-missing"]
+    assert words[-6:] == wanted
+    # Channels in front, and the volume after them.
+    assert "--index=1,3" in as_command({**about, "plane": [[1, 3]]})
+    plain = {**about, "plane": [], "channel": None, "channel_axis": None, "block_shape": None}
+    assert "--index" not in as_command(plain)
+    assert "--block" not in as_command(plain)
+    for plane in ([[2, 3]], [[1, 3]]):
+        with pytest.raises(InputError, match="of the first axes only"):
+            as_command({**about, "plane": plane, "channel_axis": None})
+    with pytest.raises(InputError, match="of the first axes only"):
+        as_command({**about, "plane": [], "channel_axis": -1})
+
+
 def test_settings_of_later_versions_are_read_as_far_as_known() -> None:
     told = {**SegmentationSettings(min_size=3).as_dict(), "magic": 1}
     assert settings_from({"settings": told}) == SegmentationSettings(min_size=3)

@@ -67,9 +67,7 @@ def test_time_left(seconds: float, text: str) -> None:
 
 def test_where_a_run_stands() -> None:
     status = TrainingStatus("training", 120, 1000, 0.5, 2.13, 413, 0.7, 100)
-    assert pace_text(status) == (
-        "120 of 1,000 · 2.1 iterations a second · 7 min left · kept: 100"
-    )
+    assert pace_text(status) == ("120 of 1,000 · 2.1 iterations a second · 7 min left · kept: 100")
     assert pace_text(TrainingStatus("preparing", 0, 300)) == "0 of 300 · Getting ready …"
 
 

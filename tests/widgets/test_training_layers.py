@@ -100,6 +100,10 @@ def test_volumes_are_read_whole(squares: np.ndarray, painted: np.ndarray) -> Non
     through.add_rectangles([[5, 5], [5, 20], [20, 20], [20, 5]])
     (item,) = painted_layers(pair(image, Labels(paint), region=through), 3).read(whole_objects=True)
     assert item.region.any(axis=(1, 2)).all()
+    turned = Shapes(ndim=4, name="looked at")
+    turned.add_rectangles([[[1, z, 5, x] for z, x in ((0, 5), (0, 20), (2, 20), (2, 5))]])
+    with pytest.raises(InputError, match=r"'looked at' goes through several planes .* y–x view"):
+        painted_layers(pair(image, Labels(paint), region=turned), 3)
     with pytest.raises(InputError, match="learns from volumes and 'dabs' is a single plane"):
         painted_layers(pair(Image(squares), Labels(painted, name="dabs")), 3)
 

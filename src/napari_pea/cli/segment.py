@@ -13,7 +13,6 @@ import typer
 from napari_pea.cli.console import (
     SOME_FAILED,
     cancel_on_interrupt,
-    given,
     print_error,
     print_json,
     progress_bar,
@@ -21,7 +20,9 @@ from napari_pea.cli.console import (
 from napari_pea.cli.settings_options import (
     Bias,
     Connectivity,
+    FillHoles,
     ForegroundThreshold,
+    MergeFragments,
     MinSize,
     ModelName,
     PartitionerName,
@@ -62,17 +63,8 @@ def segment(
     bias: Bias = None,
     foreground_threshold: ForegroundThreshold = None,
     min_size: MinSize = None,
-    merge_fragments: Annotated[
-        bool | None,
-        typer.Option(
-            "--merge-fragments/--no-merge-fragments",
-            help="Give small pieces to the object around them.",
-        ),
-    ] = None,
-    fill_holes: Annotated[
-        bool | None,
-        typer.Option("--fill-holes/--no-fill-holes", help="Fill holes inside objects."),
-    ] = None,
+    merge_fragments: MergeFragments = None,
+    fill_holes: FillHoles = None,
     channel: Annotated[int | None, typer.Option(help="Channel to segment, counted from 0.")] = None,
     channel_axis: Annotated[
         int | None, typer.Option(help="Axis of the channels, if the file does not tell.")
@@ -101,8 +93,17 @@ def segment(
     One image that cannot be used does not stop the others.
     """
     changes = setting_changes(
-        ranges, connectivity, strides, partitioner, bias, foreground_threshold, min_size, z_ranges
-    ) | given(merge_fragments=merge_fragments, fill_holes=fill_holes)
+        ranges,
+        connectivity,
+        strides,
+        partitioner,
+        bias,
+        foreground_threshold,
+        min_size,
+        z_ranges,
+        merge_fragments,
+        fill_holes,
+    )
     from napari_pea.io import image_files
 
     jobs = plan(

@@ -41,6 +41,17 @@ ForegroundThreshold = Annotated[
     float | None, typer.Option(help="Least foreground probability of object pixels.")
 ]
 MinSize = Annotated[int | None, typer.Option(help="Fewest pixels of an object.")]
+MergeFragments = Annotated[
+    bool | None,
+    typer.Option(
+        "--merge-fragments/--no-merge-fragments",
+        help="Give small pieces to the object around them.",
+    ),
+]
+FillHoles = Annotated[
+    bool | None,
+    typer.Option("--fill-holes/--no-fill-holes", help="Fill holes inside objects."),
+]
 
 
 def setting_changes(
@@ -52,6 +63,8 @@ def setting_changes(
     foreground_threshold: float | None,
     min_size: int | None,
     z_ranges: str | None = None,
+    merge_fragments: bool | None = None,
+    fill_holes: bool | None = None,
 ) -> dict[str, Any]:
     """Return the settings that these options change, by name."""
     every = whole_numbers(strides, "--strides")
@@ -64,4 +77,6 @@ def setting_changes(
         bias=bias,
         foreground_threshold=foreground_threshold,
         min_size=min_size,
+        merge_fragments=merge_fragments,
+        fill_holes=fill_holes,
     )

@@ -18,7 +18,9 @@ from napari_pea.cli.console import (
 from napari_pea.cli.settings_options import (
     Bias,
     Connectivity,
+    FillHoles,
     ForegroundThreshold,
+    MergeFragments,
     MinSize,
     ModelName,
     PartitionerName,
@@ -49,6 +51,8 @@ def volume(
     bias: Bias = None,
     foreground_threshold: ForegroundThreshold = None,
     min_size: MinSize = None,
+    merge_fragments: MergeFragments = None,
+    fill_holes: FillHoles = None,
     index: Annotated[
         str | None,
         typer.Option(
@@ -87,7 +91,16 @@ def volume(
     A job that was stopped, in whatever way, goes on with --resume.
     """
     changes = setting_changes(
-        ranges, connectivity, strides, partitioner, bias, foreground_threshold, min_size, z_ranges
+        ranges,
+        connectivity,
+        strides,
+        partitioner,
+        bias,
+        foreground_threshold,
+        min_size,
+        z_ranges,
+        merge_fragments,
+        fill_holes,
     )
     taken = whole_numbers(index, "--index") or ()
     from napari_pea.io.lazy import open_image

@@ -138,7 +138,8 @@ def _show_agreement(figures: dict[str, Any]) -> None:
         shape = " × ".join(map(str, found["shape"]))
         typer.echo(
             f"{name}, {shape} in {found['blocks']} blocks: {found['objects_blocks']} objects, "
-            f"{found['objects_whole']} in memory; {_agreement(found)}"
+            f"{found['objects_whole']} in memory; {_agreement(found)}, "
+            f"{100 * found['faces_whole']['faces']:.2f} % on the same planes in memory"
         )
 
 

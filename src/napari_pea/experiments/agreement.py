@@ -176,7 +176,8 @@ def compare(
     -------
     dict
         ``shape``; ``arand`` of the two results; ``objects_whole``, ``objects_blocks`` and
-        ``blocks``; and ``faces``, see `napari_pea.experiments.seams.share_on_faces`.
+        ``blocks``; ``faces``, see `napari_pea.experiments.seams.share_on_faces`, and
+        ``faces_whole``, the same of the labels in memory, for which the faces are any planes.
     """
     with TemporaryDirectory() as folder:
         result = segment_volume(
@@ -191,6 +192,7 @@ def compare(
         "objects_blocks": result.n_objects,
         "blocks": result.n_blocks,
         "faces": share_on_faces(labels, block),
+        "faces_whole": share_on_faces(whole, block),
     }
 
 

@@ -29,7 +29,10 @@ MODEL = ModelMetadata(
         "isotropic": True,
     },
     normalization=Normalization("percentile", 1.0, 99.8),
-    recommended=SegmentationSettings(ranges=(1, 3, 5, 9, 15, 27), strides=5, min_size=500),
+    # Sizes differ too much for pieces to be told from small neurons.
+    recommended=SegmentationSettings(
+        ranges=(1, 3, 5, 9), strides=8, min_size=100, merge_fragments=False
+    ),
     pixel_size_um=0.01,
     data=(
         DataSource(
@@ -41,7 +44,7 @@ MODEL = ModelMetadata(
 )
 
 SETTINGS = TrainingSettings(
-    iterations=1300,
+    iterations=1700,
     batch_size=2,
     crop=64,
     crop_depth=48,
@@ -52,6 +55,8 @@ SETTINGS = TrainingSettings(
         ranges=(1, 3, 5, 9, 15, 27),
         connectivity=6,
         pyramid_ranges=(1, 1, 1, 1),
+        # There is none but crumbs.
+        background_pairs="ignored",
     ),
     augmentation=AugmentationSettings(
         geometric_probability=0.5, elastic_amplitude=2.0, missing_probability=0.05
@@ -60,16 +65,10 @@ SETTINGS = TrainingSettings(
 
 #: What is tried for the recommended settings.
 CHOICES = {
-    "ranges": (
-        (1, 3, 5, 9, 15, 27),
-        (1, 3, 5, 9, 15),
-        (1, 3, 5, 9),
-        (1, 5, 9, 15, 27),
-        (1, 9, 15, 27),
-    ),
-    "strides": (3, 5, 8),
-    "bias": (-0.1, 0.0, 0.1, 0.2, 0.3),
-    "min_size": (200, 500, 1000),
+    "ranges": ((1, 3, 5, 9), (1, 3, 5, 9, 15)),
+    "strides": (5, 8, 12),
+    "bias": (-0.1, 0.0, 0.1),
+    "min_size": (100, 300, 1000),
 }
 
 
@@ -99,10 +98,9 @@ def volume(data: Path, split: str) -> LabelledImage:
     data : Path
         See `recipe`.
     split : str
-        "training" or "validation"; the latter without its crumbs.
+        "training" or "validation"; the crumbs of both become background.
     """
     path = flyem(data / "flyem", split)
     image, labels = read_volume(path)
-    if split == "validation":
-        labels = remove_small(labels, FLYEM_SMALLEST)
+    labels = remove_small(labels, FLYEM_SMALLEST)
     return LabelledImage(image, labels, path.stem, group="flyem")

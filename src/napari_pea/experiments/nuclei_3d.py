@@ -43,7 +43,7 @@ MODEL = ModelMetadata(
 )
 
 SETTINGS = TrainingSettings(
-    iterations=1800,
+    iterations=3000,
     batch_size=2,
     crop=48,
     crop_depth=48,
@@ -61,11 +61,10 @@ SETTINGS = TrainingSettings(
 
 #: What is tried for the recommended settings.
 CHOICES = {
-    "ranges": ((1, 3, 5, 9), (1, 3, 5, 9, 15), (1, 5, 9, 15), (1, 3, 5)),
-    "strides": (2, 3, 4),
+    "ranges": ((1, 3, 5, 9), (1, 3, 5, 9, 15)),
     "bias": (-0.1, 0.0, 0.1),
-    "foreground_threshold": (0.4, 0.5, 0.6, 0.7),
-    "min_size": (25, 50, 100, 200),
+    "foreground_threshold": (0.4, 0.5, 0.6),
+    "min_size": (50, 100, 200),
 }
 
 

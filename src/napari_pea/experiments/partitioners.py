@@ -19,7 +19,7 @@ from napari_pea.training.validation import Scores, group_scores
 
 #: Those that compare pairs of voxels; each has its own place for the bias.
 COMPARED = ("mutex", "multicut", "average")
-BIASES = (-0.6, -0.4, -0.2, -0.1, 0.0, 0.1, 0.2, 0.4)
+BIASES = (-0.2, -0.1, 0.0, 0.1, 0.2, 0.4)
 METRICS = ("voi_split", "voi_merge", "arand", "cremi", "aji", "ap50", "sbd", "n_labels")
 RECIPES = {"nuclei-3d": nuclei_3d.recipe, "neurons-em": neurons_em.recipe}
 

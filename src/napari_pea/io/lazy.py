@@ -114,6 +114,30 @@ def open_image(name: str | Path) -> LazyImage:
         raise InputError(f"The file {path} is damaged or not what its name says.") from error
 
 
+def check_complete(image: Any, name: str = "") -> None:
+    """Say that chunks of an image are not stored.
+
+    Parameters
+    ----------
+    image : array-like
+        See `missing_chunks`.
+    name : str
+        What the image is called.
+
+    Raises
+    ------
+    InputError
+        If any is missing.
+    """
+    missing, in_all = missing_chunks(image)
+    if missing:
+        raise InputError(
+            f"{missing:,} of {in_all:,} chunks of {name or 'the image'} are missing: complete the "
+            "copy or, if they are empty on purpose, say so: --allow-missing, or “Missing chunks "
+            "are empty” in the dock."
+        )
+
+
 def missing_chunks(image: Any) -> tuple[int, int]:
     """Return how many chunks of an image are not stored, and how many it has.
 

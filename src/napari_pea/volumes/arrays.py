@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.settings import SegmentationSettings
-from napari_pea.io.lazy import missing_chunks
+from napari_pea.io.lazy import check_complete
 from napari_pea.volumes.job import VolumeOptions, VolumeResult, job_state, segment_volume
 from napari_pea.volumes.output import open_levels
 from napari_pea.volumes.sources import ModelSource, Taken
@@ -80,12 +80,8 @@ def segment_array(
         If `cancel` was set.
     """
     _check_axes(axes, len(index), model)
-    missing, in_all = (0, 0) if allow_missing else missing_chunks(array)
-    if missing:
-        raise InputError(
-            f"{missing:,} of {in_all:,} chunks of {name or 'the image'} are missing: complete the "
-            "copy, or allow missing chunks (--allow-missing) if they are empty on purpose."
-        )
+    if not allow_missing:
+        check_complete(array, name)
     source = ModelSource(model, Taken(array, tuple(index)), name)
     size = tuple(pixel_size)[-model.ndim :] if pixel_size else None
     return segment_volume(

@@ -159,23 +159,29 @@ class Crossing:
         pair_affinities(_flat(vectors), len(vectors), self.first, self.second, found)
         return found
 
-    def contacts(
-        self, labels: NDArray[np.integer], affinities: NDArray[np.float32], bias: float
-    ) -> Contacts:
-        """Return what the pairs say about the objects on both sides.
+    def evidence(self, affinities: NDArray[np.float32], bias: float) -> NDArray[np.float32]:
+        """Return what each pair says: affinity - 1/2.
 
         Parameters
         ----------
-        labels : array of int, shape (*frame)
-            Ids that are unique in the whole array; 0 is background.
         affinities : array of float32, shape (P,)
             Of the pairs.
         bias : float
             Added to the affinity of attractive pairs.
         """
+        said: NDArray[np.float32] = affinities + np.where(self.repels, 0, bias) - 0.5
+        return said
+
+    def objects(self, labels: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the objects on both sides of each pair, shape (P, 2).
+
+        Parameters
+        ----------
+        labels : array of int, shape (*frame)
+            Ids that are unique in the whole array; 0 is background.
+        """
         flat = labels.reshape(-1)
-        objects = np.stack([flat[self.first], flat[self.second]], axis=1).astype(np.int64)
-        return Contacts.summed(objects, affinities + np.where(self.repels, 0, bias) - 0.5)
+        return np.stack([flat[self.first], flat[self.second]], axis=1).astype(np.int64)
 
 
 def contacts_within(

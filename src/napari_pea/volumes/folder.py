@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Raised when what is kept changes in a way that others cannot go on with.
-VERSION = 2
+VERSION = 3
 MANIFEST, PIECES, LABELS = "job.json", "pieces.zarr", "labels.zarr"
 #: Is there when the labels are complete.
 FINISHED = "finished.json"
@@ -107,12 +107,16 @@ class JobFolder:
         """Keep the objects of a block; the block counts as done once all is written."""
         self._pieces("r+")[block.core] = result.labels
         with atomic_write(self._file(block)) as temporary, temporary.open("wb") as stream:
+            seen: dict[str, Any] = {
+                f"seen {axis} {end}": same for (axis, end), same in result.seen.items()
+            }
             np.savez(
                 stream,
                 sizes=np.bincount(result.labels.reshape(-1)),
                 objects=result.within.objects,
                 evidence=result.within.evidence,
                 crossing=result.crossing,
+                **seen,
             )
 
     def sizes(self, block: Block) -> NDArray[np.int64]:
@@ -126,6 +130,19 @@ class JobFolder:
     def crossing(self, block: Block) -> NDArray[np.float32]:
         """Return the affinities of the pairs that leave a block."""
         return self._kept(block, "crossing")
+
+    def votes(self, block: Block) -> dict[int, NDArray[np.int8]]:
+        """Return what both blocks see across the far faces of a block (see `contacts_across`)."""
+        votes = {}
+        for axis, (part, size) in enumerate(zip(block.core, self.grid.shape, strict=True)):
+            if part.stop < size:
+                beyond = self.grid.beyond(block, axis)
+                votes[axis] = (
+                    self._kept(block, f"seen {axis} 1").astype(np.int8)
+                    + self._kept(beyond, f"seen {axis} 0")
+                    - 1
+                )
+        return votes
 
     def keep_background(self, block: Block, background: Background) -> None:
         """Keep what is known about the background of a block."""

@@ -53,6 +53,9 @@ class Grid:
         Of the cores.
     halo : tuple of int
         How far a block looks beyond its core, in pixels along each axis.
+    steps : tuple of int, optional
+        What a block sees begins at multiples of these, so that what is done at every so many
+        pixels is done at the same ones as in the whole array.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class Grid:
     shape: tuple[int, ...]
     block_shape: tuple[int, ...]
     halo: tuple[int, ...]
+    steps: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.shape) == len(self.block_shape) == len(self.halo):
@@ -90,11 +94,27 @@ class Grid:
 
     def __iter__(self) -> Iterator[Block]:
         for number, index in enumerate(product(*map(range, self.counts))):
-            core = tuple(
-                slice(at * side, min((at + 1) * side, size))
-                for at, side, size in zip(index, self.block_shape, self.shape, strict=True)
-            )
-            yield Block(number, core, widened(core, self.halo, self.shape))
+            yield self._block(number, index)
+
+    def beyond(self, block: Block, axis: int) -> Block:
+        """Return the next block along an axis."""
+        index = [
+            part.start // side for part, side in zip(block.core, self.block_shape, strict=True)
+        ]
+        index[axis] += 1
+        return self._block(block.number + prod(self.counts[axis + 1 :]), index)
+
+    def _block(self, number: int, index: Sequence[int]) -> Block:
+        core = tuple(
+            slice(at * side, min((at + 1) * side, size))
+            for at, side, size in zip(index, self.block_shape, self.shape, strict=True)
+        )
+        seen = widened(core, self.halo, self.shape)
+        outer = tuple(
+            slice(part.start - part.start % step, part.stop)
+            for part, step in zip(seen, self.steps or (1,) * len(seen), strict=True)
+        )
+        return Block(number, core, outer)
 
 
 def widened(region: Region, margin: Sequence[int], shape: Sequence[int]) -> Region:

@@ -133,7 +133,7 @@ def owners_of_holes(
         for axis in range(len(index)):
             if index[axis] + 1 == grid.counts[axis]:
                 continue
-            beyond = number + int(np.prod(grid.counts[axis + 1 :], dtype=int))
+            beyond = grid.beyond(blocks[number], axis).number
             if sizes[number] == sizes[beyond] == 1:
                 continue
             near = background(blocks[number]).face(axis, 1)

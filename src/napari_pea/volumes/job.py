@@ -20,7 +20,7 @@ from napari_pea.volumes.contacts import Contacts, reach_of
 from napari_pea.volumes.folder import JobFolder
 from napari_pea.volumes.grid import Block, Grid
 from napari_pea.volumes.holes import Background, filled, owners_of_holes
-from napari_pea.volumes.output import LabelPyramid, coarsening, open_levels, type_for
+from napari_pea.volumes.output import LabelPyramid, check_is_ours, coarsening, open_levels, type_for
 from napari_pea.volumes.sources import EmbeddingSource
 from napari_pea.volumes.stitch import groups, of_one_group, stitched, without_small
 from napari_pea.volumes.workers import mapping
@@ -95,7 +95,12 @@ class VolumeOptions:
         wanted = self.halo or LEAST_HALO[ndim]
         if len(wanted) != ndim:
             raise InputError(f"A halo needs {ndim} widths, one for each axis, not {wanted}.")
-        return Grid(shape, self.block_shape or BLOCKS[ndim], tuple(map(max, wanted, reach)))
+        return Grid(
+            shape,
+            self.block_shape or BLOCKS[ndim],
+            tuple(map(max, wanted, reach)),
+            settings.strides_for(ndim),
+        )
 
 
 def segment_volume(
@@ -163,8 +168,10 @@ def segment_volume(
     if resume and ended is not None:
         folder.remove()
         return VolumeResult(output, ended, len(grid))
-    if output.exists() and not overwrite:
+    # Labels that a job was to replace stay until it has ended.
+    if output.exists() and not overwrite and not (resume and work.exists()):
         raise InputError(f"{output} exists already: choose another name, or overwrite it.")
+    check_is_ours(output)
     if work.exists() and not (resume or overwrite):
         raise InputError(
             f"There is an unfinished job for {output}: resume it, or overwrite it to begin anew."
@@ -308,7 +315,9 @@ def _across(
 ) -> Contacts:
     """Return what is said across the faces of a block."""
     labels = folder.unique_pieces(frame_of(block, grid, settings), firsts)
-    return contacts_across(block, grid, settings, labels, folder.crossing(block))
+    return contacts_across(
+        block, grid, settings, labels, folder.crossing(block), folder.votes(block)
+    )
 
 
 def _ids(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
+from napari_pea.core.errors import InputError
 from napari_pea.io.ome_zarr import describe_labels, open_multiscale
 from napari_pea.volumes.grid import Grid, Region
 
@@ -146,3 +147,24 @@ def coarsening(pixel_size: Sequence[float]) -> tuple[int, ...]:
 def _coarsened(factors: Sequence[int]) -> list[int]:
     """Return the axes that become coarser."""
     return [axis for axis, factor in enumerate(factors) if factor > 1]
+
+
+def told_about(path: Path) -> dict[str, Any]:
+    """Return what labels on disk say about themselves; nothing if they are not ours."""
+    try:
+        told = zarr.open_group(path, mode="r").attrs.get("napari_pea")
+    except (OSError, ValueError, TypeError, KeyError):  # whatever else it may be
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def check_is_ours(path: Path) -> None:
+    """Say that something on disk is not to be replaced, nor opened, as labels.
+
+    Raises
+    ------
+    InputError
+        If there is something that a job in blocks has not written.
+    """
+    if path.exists() and not told_about(path):
+        raise InputError(f"{path} holds no labels of napari-pea: choose another name.")

@@ -53,8 +53,8 @@ class ModelSource:
     Raises
     ------
     InputError
-        If the array has other axes than the images of the model, or is thinner than the
-        model needs, or the model resizes its images.
+        If the array has other axes than the images of the model, or the model resizes its
+        images.
     """
 
     def __init__(self, model: Model, array: Any, name: str = "") -> None:
@@ -166,14 +166,16 @@ class Taken:
 def _sampled(array: Any) -> NDArray[Any]:
     """Return pixels that stand for all: every one of a small array, boxes of a large one.
 
-    Boxes lie in few chunks, slabs in all along two axes, and each chunk is read as a whole.
+    Boxes lie in few chunks, slabs in all along two axes, and each chunk is read as a whole. So
+    they are not deeper than a chunk; an array that does not tell is taken for a pile of pages.
     """
     shape = tuple(int(size) for size in array.shape)
     if prod(shape) <= N_SAMPLED:
         return np.asarray(array[...])
+    most = (min(shape[0], _chunk_depth(array)), *shape[1:]) if len(shape) > 2 else shape
     sides, left = [0] * len(shape), N_SAMPLED / N_PLACES
-    for done, axis in enumerate(np.argsort(shape).tolist()):  # thin axes are taken as a whole
-        sides[axis] = max(1, min(shape[axis], round(left ** (1 / (len(shape) - done)))))
+    for done, axis in enumerate(np.argsort(most).tolist()):  # thin axes are taken as a whole
+        sides[axis] = max(1, min(most[axis], round(left ** (1 / (len(shape) - done)))))
         left /= sides[axis]
     boxes = []
     for place in _places(len(shape)):
@@ -181,6 +183,13 @@ def _sampled(array: Any) -> NDArray[Any]:
         box = tuple(slice(at, at + side) for at, side in zip(starts, sides, strict=True))
         boxes.append(np.asarray(array[box]).reshape(-1))
     return np.concatenate(boxes)
+
+
+def _chunk_depth(array: Any) -> int:
+    """Return how many sections the chunks of an array have, as it tells; 1 if it does not."""
+    chunks = getattr(array, "chunks", None)
+    first = chunks[0] if chunks else 1
+    return int(first[0] if isinstance(first, tuple) else first)
 
 
 def _places(ndim: int) -> NDArray[np.float64]:

@@ -39,6 +39,8 @@ BYTES_PER_PIXEL = 256
 SHARE = 0.6
 #: A block is shown before an image that is larger by this factor.
 FIRST = 4
+#: What a part says about itself that tells it from others of its image.
+_PART = ("plane", "channel", "channel_axis")
 #: What helps if the memory does not suffice.
 MEMORY_ADVICE = "choose smaller blocks or the device cpu"
 
@@ -187,6 +189,10 @@ class BlocksRequest:
         Blocks at the same time.
     pixel_size : tuple of float
         Along each axis.
+    about : dict
+        What is kept with the labels about image and part, as plain values.
+    allow_missing : bool
+        Whether chunks that are not stored are empty on purpose.
     resume, overwrite : bool
         Whether to go on with an unfinished job, or to replace what exists.
     """
@@ -200,6 +206,8 @@ class BlocksRequest:
     block_shape: tuple[int, ...] | None
     workers: int
     pixel_size: tuple[float, ...]
+    about: dict[str, Any]
+    allow_missing: bool = False
     resume: bool = False
     overwrite: bool = False
 
@@ -226,25 +234,24 @@ def segment_in_blocks(request: BlocksRequest, report: Report, cancel: CancelToke
     Cancelled
         If `cancel` was set; the job can be resumed.
     """
-    from napari_pea.io.lazy import missing_chunks
+    import zarr
+
+    from napari_pea.io.lazy import check_complete
     from napari_pea.models.catalogue import load_model
     from napari_pea.volumes.arrays import segment_array
     from napari_pea.volumes.job import VolumeOptions
+    from napari_pea.volumes.output import told_about
 
     def blocks(done: int, total: int, /) -> None:
         report("Segmenting block by block …", done, total)
 
     with memory_reported(MEMORY_ADVICE), _writing_reported(request.output):
-        missing, in_all = missing_chunks(request.part.data)
-        if missing:
-            raise InputError(
-                f"{missing:,} of {in_all:,} chunks of {request.name!r} are missing: complete the "
-                "copy, or fill them with pixels."
-            )
+        if not request.allow_missing:
+            check_complete(request.part.data, repr(request.name))
         report("Loading the model …")
         model = load_model(request.model, request.device)
         check_cancel(cancel)
-        return segment_array(
+        result = segment_array(
             model,
             PartArray(request.part),
             request.output,
@@ -252,34 +259,61 @@ def segment_in_blocks(request: BlocksRequest, report: Report, cancel: CancelToke
             VolumeOptions(request.block_shape, workers=request.workers),
             name=request.name,
             pixel_size=request.pixel_size,
+            allow_missing=request.allow_missing,
             resume=request.resume,
             overwrite=request.overwrite,
             progress=blocks,
             cancel=cancel,
         )
+        attributes = zarr.open_group(result.path, mode="r+").attrs
+        attributes["napari_pea"] = {**told_about(result.path), **request.about}
+    return result
 
 
-def check_is_ours(path: Path) -> None:
-    """Say that something on disk is not to be replaced, nor opened, as labels.
+def check_is_of(path: Path, about: dict[str, Any]) -> None:
+    """Say that labels on disk are of another image, plane or channel, if they tell.
+
+    Parameters
+    ----------
+    path : Path
+        What `napari_pea.volumes.output.check_is_ours` has checked.
+    about : dict
+        What `ImagePart.described` says about the part.
 
     Raises
     ------
     InputError
-        If there is something that a job in blocks has not written.
+        If they are.
     """
-    import zarr
+    from napari_pea.volumes.output import told_about
 
-    if not path.exists():
+    told = told_about(path) if path.exists() else {}
+    if "plane" not in told:  # written by the command line
         return
-    try:
-        known = "napari_pea" in zarr.open_group(path, mode="r").attrs
-    except (OSError, ValueError, TypeError, KeyError):  # whatever else it may be
-        known = False
-    if not known:
-        raise InputError(f"{path} holds no labels of napari-pea: choose another name.")
+    files = (told.get("image_path"), about["image_path"])
+    same_image = told["image"] == about["image"] or (files[0] is not None and files[0] == files[1])
+    if not same_image or any(told[key] != about[key] for key in _PART):
+        raise InputError(
+            f"{path} holds the labels of {told['image']!r}{part_text(told)}, and not of "
+            f"{about['image']!r}{part_text(about)}: choose another name."
+        )
 
 
-def labels_on_disk(path: Path, part: ImagePart) -> list[Any]:
+def part_text(about: dict[str, Any]) -> str:
+    """Return what tells a part from others of its image: ", axis 0 at 3, channel 1".
+
+    Parameters
+    ----------
+    about : dict
+        What `ImagePart.described` says about it.
+    """
+    texts = [f", axis {axis} at {position}" for axis, position in about["plane"]]
+    if about["channel"] is not None:
+        texts.append(f", channel {about['channel']}")
+    return "".join(texts)
+
+
+def labels_on_disk(path: Path, part: ImagePart, about: dict[str, Any]) -> list[Any]:
     """Return the levels of labels that a job in blocks has written, the finest first.
 
     Parameters
@@ -288,6 +322,8 @@ def labels_on_disk(path: Path, part: ImagePart) -> list[Any]:
         An OME-Zarr.
     part : ImagePart
         What they are of.
+    about : dict
+        What it says about itself.
 
     Raises
     ------
@@ -295,6 +331,7 @@ def labels_on_disk(path: Path, part: ImagePart) -> list[Any]:
         If there are none, or they are of another image.
     """
     from napari_pea.volumes.arrays import open_levels
+    from napari_pea.volumes.output import check_is_ours
 
     check_is_ours(path)
     levels: list[Any] = list(open_levels(path))
@@ -303,4 +340,5 @@ def labels_on_disk(path: Path, part: ImagePart) -> list[Any]:
             f"The labels in {path} measure {levels[0].shape} pixels and the image {part.shape}: "
             "they are those of another image."
         )
+    check_is_of(path, about)
     return levels

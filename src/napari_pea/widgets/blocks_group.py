@@ -13,6 +13,7 @@ from napari.utils.notifications import show_warning
 from qtpy.compat import isalive
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
+    QCheckBox,
     QFileDialog,
     QLabel,
     QLineEdit,
@@ -27,10 +28,11 @@ from qtpy.QtWidgets import (
 from napari_pea.core.errors import InputError
 from napari_pea.widgets.blocks import (
     BlocksRequest,
-    check_is_ours,
+    check_is_of,
     fits_memory,
     is_lazy,
     labels_on_disk,
+    part_text,
     segment_in_blocks,
 )
 from napari_pea.widgets.forms import form, row
@@ -122,6 +124,11 @@ class BlocksGroup(QWidget):
         self.workers_spin.setObjectName("blocks_workers_spin")
         self.workers_spin.setRange(1, max(1, os.cpu_count() or 1))
         self.workers_spin.setToolTip("Blocks that are worked on at the same time.")
+        self.missing_check = QCheckBox("Missing chunks are empty", self)
+        self.missing_check.setObjectName("blocks_missing_check")
+        self.missing_check.setToolTip(
+            "Chunks of a Zarr array that are not stored are empty on purpose, and no damage."
+        )
         self.blocks_button = self._button("blocks_button")
         self.again_button = self._button("blocks_again_button")
         self.again_button.setText("Begin anew")
@@ -146,6 +153,7 @@ class BlocksGroup(QWidget):
         controls.addRow("Labels", row(self.output_edit, self.browse_button))
         controls.addRow("Block", self.block_edit)
         controls.addRow("At a time", self.workers_spin)
+        controls.addRow(self.missing_check)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 0, 0, 0)
         layout.setSpacing(4)
@@ -181,7 +189,13 @@ class BlocksGroup(QWidget):
         self.again_button.setVisible(there != "none" and not busy)
         self.again_button.setEnabled(target is not None)
         self.stop_button.setVisible(busy)
-        for control in (self.output_edit, self.browse_button, self.block_edit, self.workers_spin):
+        for control in (
+            self.output_edit,
+            self.browse_button,
+            self.block_edit,
+            self.workers_spin,
+            self.missing_check,
+        ):
             control.setEnabled(not busy)
         self.progress_bar.setVisible(busy)
         self.progress_bar.setRange(0, self._progress.total if self._progress.total > 1 else 0)
@@ -197,9 +211,11 @@ class BlocksGroup(QWidget):
         if self._progress.busy or self.output_edit.text() != self._suggested:
             return
         path = None if target is None else target.layer.source.path
-        beside = None if not path or "://" in str(path) else Path(path)
-        name = "" if beside is None else f"{beside.name.partition('.')[0]} labels{SUFFIX}"
-        self._suggested = "" if beside is None else str(beside.with_name(name))
+        self._suggested = ""
+        if target is not None and path and "://" not in str(path):
+            beside, which = Path(path), part_text(_described(target))
+            name = f"{beside.name.partition('.')[0]}{which} labels{SUFFIX}"
+            self._suggested = str(beside.with_name(name))
         if self.output_edit.text() != self._suggested:
             self.output_edit.setText(self._suggested)
 
@@ -235,31 +251,39 @@ class BlocksGroup(QWidget):
             if target is None:
                 return
             image, part = target.layer, target.part
-            about = {**part.described(image.name, image.source.path), "path": str(output)}
+            described = _described(target)
+            levels = labels_on_disk(output, part, described)
+            about = {**described, "path": str(output)}
             writer = ResultWriter(self._layers, self._state.results, image, part, about)
-            layer = writer.write_levels(labels_on_disk(output, part))
+            layer = writer.write_levels(levels)
             self._progress.status = f"Opened {layer.name!r}."
         except InputError as error:
             self._refuse(error)
 
     def _start(self, *, resume: bool, overwrite: bool) -> None:
         """Start the job, or go on with it."""
+        from napari_pea.volumes.output import check_is_ours
+
         target = self._live.target
         if target is None:
             return
         try:
             request = replace(self._request(target), resume=resume, overwrite=overwrite)
             check_is_ours(request.output)
+            check_is_of(request.output, request.about)
         except InputError as error:
             self._refuse(error)
             return
         image, part = target.layer, target.part
         about = {
-            **part.described(image.name, image.source.path),
+            **request.about,
             "model": target.model.name,
             "model_path": str(target.model.path),
             "settings": request.settings.as_dict(),
             "path": str(request.output),
+            "pixel_size": list(request.pixel_size),
+            "block_shape": request.block_shape and list(request.block_shape),
+            "allow_missing": request.allow_missing,
         }
 
         def work(report: Any, cancel: Any) -> tuple[VolumeResult, list[Any]]:
@@ -297,6 +321,8 @@ class BlocksGroup(QWidget):
             block_shape=sides,
             workers=self.workers_spin.value(),
             pixel_size=pixel_size_of(target.layer, target.part),
+            about=_described(target),
+            allow_missing=self.missing_check.isChecked(),
         )
 
     def _output(self) -> Path:
@@ -341,6 +367,11 @@ class BlocksGroup(QWidget):
         job = self._runner.current
         if job is not None:
             QTimer.singleShot(0, partial(_stop_if_gone, ref(self), job))
+
+
+def _described(target: Target) -> dict[str, Any]:
+    """Return what tells the part of a layer from others, as plain values."""
+    return target.part.described(target.layer.name, target.layer.source.path)
 
 
 def _stop_if_gone(group: ref[BlocksGroup], job: Job) -> None:

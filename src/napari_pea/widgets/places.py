@@ -55,15 +55,26 @@ def spacing_notice(layer: Image, part: ImagePart, metadata: ModelMetadata | None
     str
         "" if there is nothing to say.
     """
-    if metadata is None or metadata.pixel_size_um is None or len(part.plane_axes) != 3:
+    if metadata is None or len(part.plane_axes) != 3:
         return ""
     known = metadata.pixel_size_um
+    is_known = known is not None
+    # A network that treats all axes alike has learned from voxels of equal sides.
+    is_isotropic = bool(metadata.arguments.get("isotropic"))
     expected = anisotropy(known) if isinstance(known, tuple) else 1.0
     size = pixel_size_of(layer, part)
     found = anisotropy(size)
+    is_unset = all(each == 1 for each in size)
     if max(found / expected, expected / found) <= TOLERANCE:
+        if is_unset and (is_known or not is_isotropic):
+            return (
+                f"The scale of {layer.name!r} is not set: its voxels are taken to be as deep as "
+                "wide."
+            )
         return ""
-    if all(each == 1 for each in size):
+    if not (is_known or is_isotropic):
+        return ""
+    if is_unset:
         return (
             f"The scale of {layer.name!r} is not set: the model takes its sections to be "
             f"{expected:.3g} times as far apart as its pixels."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -49,7 +50,8 @@ def as_command(about: dict[str, Any]) -> str:
     InputError
         If the command line cannot do it.
     """
-    if about.get("plane") or about.get("kind") == "stack":
+    in_blocks = about.get("kind") == "blocks"
+    if about.get("kind") == "stack" or (about.get("plane") and not in_blocks):
         raise InputError(
             "The command line segments whole files, and this is one plane of a stack: copy it "
             "as Python."
@@ -61,7 +63,6 @@ def as_command(about: dict[str, Any]) -> str:
     _not_of_a_block(about)
     settings = settings_from(about)
     image = about.get("image_path") or UNKNOWN_FILE
-    in_blocks = about.get("kind") == "blocks"
     if in_blocks:
         words = ["napari-pea", "volume", image, "-o", about["path"]]
     else:
@@ -77,10 +78,10 @@ def as_command(about: dict[str, Any]) -> str:
     words += ["--partitioner", settings.partitioner]
     words += ["--foreground-threshold", f"{settings.foreground_threshold:g}"]
     words += ["--min-size", str(settings.min_size)]
-    if in_blocks:
-        return shlex.join(map(str, words))
     words += ["--merge-fragments" if settings.merge_fragments else "--no-merge-fragments"]
     words += ["--fill-holes" if settings.fill_holes else "--no-fill-holes"]
+    if in_blocks:
+        return shlex.join(map(str, [*words, *_in_blocks(about)]))
     for name in ("channel", "channel_axis", "tile"):
         if about.get(name) is not None:
             words += [f"--{name.replace('_', '-')}={about[name]}"]
@@ -139,6 +140,40 @@ def as_python(about: dict[str, Any]) -> str:
     arguments += [f"{name}={value!r}" for name, value in _plain(settings).items()]
     lines += ["labels = segmenter.segment(", *(f"    {each}," for each in arguments), ").labels"]
     return "\n".join(lines) + "\n"
+
+
+def _in_blocks(about: dict[str, Any]) -> list[str]:
+    """Return the options of the command that only images in blocks have.
+
+    Raises
+    ------
+    InputError
+        If the command cannot take the plane or channel.
+    """
+    taken, axis = dict(about.get("plane") or ()), about.get("channel_axis")
+    if axis is not None:
+        # It is counted without the axes that a plane was taken of.
+        kept = [each for each in range(len(taken) + axis + 1) if each not in taken]
+        taken[kept[axis] if axis >= 0 else axis] = about["channel"]
+    if sorted(taken) != list(range(len(taken))):
+        raise InputError(
+            "The command line takes planes and channels of the first axes only: save the image "
+            "with those axes in front."
+        )
+    words = []
+    if taken:
+        words.append(f"--index={_listed(taken[each] for each in sorted(taken))}")
+    for name in ("pixel_size", "block_shape"):
+        if about.get(name) is not None:
+            option = name.removesuffix("_shape").replace("_", "-")
+            words.append(f"--{option}={_listed(about[name])}")
+    if about.get("allow_missing"):
+        words.append("--allow-missing")
+    return words
+
+
+def _listed(numbers: Iterable[float]) -> str:
+    return ",".join(f"{number:.15g}" for number in numbers)
 
 
 def _not_of_a_block(about: dict[str, Any]) -> None:

@@ -239,12 +239,12 @@ class SegmentDock(QScrollArea):
         for widget in (self.axis_combo, self._axis_label):
             widget.setVisible(self.axis_combo.count() > 1)
         self._on_plane_chosen()
-        self.blocks_group.refresh()
 
     def _on_plane_chosen(self, _: object = None) -> None:
         if isalive(self):
             self.live.refresh()
             self.whole_controls.refresh()
+            self.blocks_group.refresh()
             self._notice()
             self._enable()
 

@@ -350,7 +350,7 @@ def _outlines(
     Raises
     ------
     InputError
-        If the layer holds no area.
+        If the layer holds no area, or one does not lie in a plane of the labels.
     """
     outlines = []
     for kind, corners in zip(region.shape_type, region.data, strict=True):
@@ -360,6 +360,11 @@ def _outlines(
             [labels.world_to_data(region.data_to_world(corner)) for corner in corners]
         )
         hidden = labels.ndim - NDIM
+        if hidden and np.ptp(placed[:, :hidden], axis=0).max() > TOLERANCE:
+            raise InputError(
+                f"A shape of {region.name!r} goes through several planes of {labels.name!r}: draw "
+                "regions in the y–x view, without turning the stack."
+            )
         is_flat = region.ndim <= NDIM or not hidden
         plane = None if is_flat else tuple(int(each) for each in np.rint(placed[0, :hidden]))
         flat = placed[:, -NDIM:]

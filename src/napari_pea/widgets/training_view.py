@@ -181,18 +181,20 @@ class TrainingView(QObject):
     def _drawn_again(
         self, item: LabelledImage, outlines: Sequence[Any], image: Image, labels: Labels
     ) -> Shapes | None:
-        """Add a layer with the outlines of what was looked at; None if there were none."""
+        """Add a layer with the outlines of what was looked at; None if all of it was."""
         is_volume = item.labels.ndim > NDIM
         corners = [
             np.insert(points, 0, plane[-1], axis=1) if plane and is_volume else np.array(points)
             for plane, points in outlines
-            if plane is None or is_volume or item.name.endswith(plane_text(plane))
+            # The last of a volume is the section.
+            if plane is None or item.name.endswith(plane_text(plane[:-1] if is_volume else plane))
         ]
-        if not corners:
+        if item.region is None:
             return None
-        ndim = corners[0].shape[1]
+        ndim = corners[0].shape[1] if corners else item.labels.ndim
         regions = new_regions(image, ndim, plain_place(labels, ndim))
-        regions.add_polygons(corners)
+        if corners:  # else nothing of it was looked at, and not all of it
+            regions.add_polygons(corners)
         self._viewer.layers.append(regions)
         return regions
 
