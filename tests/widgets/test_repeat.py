@@ -315,7 +315,7 @@ def test_volumes_as_command() -> None:
     assert "--ranges 1,3 --z-ranges 1,2 " in as_command(about)
     blocks = about | {"kind": "blocks", "path": "out/found.zarr", "image_path": "stack.zarr"}
     assert as_command(blocks).startswith("napari-pea volume stack.zarr -o out/found.zarr --model")
-    assert "--fill-holes" not in as_command(blocks)
+    assert "--fill-holes" in as_command(blocks)
     with pytest.raises(InputError, match="as a command"):
         as_python(blocks)
     for convert in (as_command, as_python):
