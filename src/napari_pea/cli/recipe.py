@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Make a shipped model again.", no_args_is_help=True)
 
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")]
+Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")]
+
 
 @app.command("nuclei")
 def nuclei(
     data: Annotated[Path, typer.Option(help="Folder that holds the folders bbbc039 and dsb2018.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    output: Output,
+    device: Device = "auto",
 ) -> None:
     """Train the model `nuclei`, choose its settings and score it on validation data.
 
@@ -33,8 +36,8 @@ def nuclei(
 @app.command("cells")
 def cells(
     data: Annotated[Path, typer.Option(help="Folder that holds the folder usiigaci.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    output: Output,
+    device: Device = "auto",
 ) -> None:
     """Train the model `cells`, choose its settings and score it on validation data.
 
@@ -48,8 +51,8 @@ def cells(
 @app.command("nuclei-3d")
 def nuclei_3d(
     data: Annotated[Path, typer.Option(help="Folder that holds the folder bbbc050.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    output: Output,
+    device: Device = "auto",
 ) -> None:
     """Train the model `nuclei-3d`, choose its settings and score it on validation data.
 
@@ -63,8 +66,8 @@ def nuclei_3d(
 @app.command("neurons-em")
 def neurons_em(
     data: Annotated[Path, typer.Option(help="Folder that holds the folder flyem.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    output: Output,
+    device: Device = "auto",
 ) -> None:
     """Train the model `neurons-em`, choose its settings and score it on validation data.
 
@@ -85,7 +88,7 @@ def ablation(
     seeds: Annotated[int, typer.Option(help="Runs for each choice, with different seeds.")] = 1,
     batch_size: Annotated[int | None, typer.Option(help="Crops for each step.")] = None,
     crop: Annotated[int | None, typer.Option(help="Side of the crops, a multiple of 16.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Compare choices of the method under an equal budget.
 

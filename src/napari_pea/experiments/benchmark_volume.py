@@ -156,16 +156,11 @@ def measure_volume(
     rows = []
     for number, size in enumerate(sizes):
         with fresh_process(_measured, size, block, limit, folder, cancel=cancel) as receive:
-            try:
-                while isinstance(told := receive(), tuple):
-                    done, total = told
-                    progress(number * total + done, len(sizes) * total)
-            except EOFError as error:
-                raise InputError(
-                    f"{limit} GB of memory do not suffice for blocks of {block} voxels: choose "
-                    "smaller ones."
-                ) from error
-        rows.append(told)
+
+            def step(done: int, total: int, /, before: int = number) -> None:
+                progress(before * total + done, len(sizes) * total)
+
+            rows.append(row_told(receive, step, limit, block))
     return {
         "volumes": rows,
         "growth": rows[-1]["seconds_per_voxel"] / rows[0]["seconds_per_voxel"],
@@ -186,6 +181,31 @@ def _measured(
             folder = Path(stack.enter_context(TemporaryDirectory()))
         row = measure_size(size, block, folder, progress=lambda done, total, /: send((done, total)))
     send(row | {"limit": limit if held else None})
+
+
+def row_told(
+    receive: Callable[[], Any],
+    progress: Progress,
+    limit: float | None,
+    block: tuple[int, ...],
+) -> dict[str, Any]:
+    """Return the figures that a process ends with, telling on the way how far it is.
+
+    Raises
+    ------
+    InputError
+        If it ends without, because the memory does not suffice.
+    """
+    try:
+        while isinstance(told := receive(), tuple):
+            progress(*told)
+    except EOFError as error:
+        raise InputError(
+            f"{limit} GB of memory do not suffice for blocks of {block} voxels: choose smaller "
+            "ones."
+        ) from error
+    row: dict[str, Any] = told
+    return row
 
 
 def limit_memory(n_bytes: int) -> bool:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.experiments.benchmark_volume import (
     MEMORY,
@@ -19,6 +18,7 @@ from napari_pea.experiments.benchmark_volume import (
     VOXEL,
     limit_memory,
     measure_job,
+    row_told,
 )
 from napari_pea.experiments.datasets import flyem, read_volume
 from napari_pea.experiments.processes import fresh_process
@@ -96,16 +96,7 @@ def measure_model(
     load_model(model, device)  # says now what would be wrong
     given = (model, image, size, block, limit, folder, device)
     with fresh_process(_measured, *given, cancel=cancel) as receive:
-        try:
-            while isinstance(told := receive(), tuple):
-                progress(*told)
-        except EOFError as error:
-            raise InputError(
-                f"{limit} GB of memory do not suffice for blocks of {block} voxels: choose "
-                "smaller ones."
-            ) from error
-    row: dict[str, Any] = told
-    return row
+        return row_told(receive, progress, limit, block)
 
 
 def _measured(
