@@ -21,6 +21,15 @@ Index = tuple[Any, ...]
 HDF5 = (".h5", ".hdf5", ".hdf")
 
 
+def full_index(index: Any, ndim: int) -> tuple[Any, ...]:
+    """Return what an array was indexed with as a tuple, with slices in place of an ellipsis."""
+    given = index if isinstance(index, tuple) else (index,)
+    if Ellipsis not in given:
+        return given
+    at = given.index(Ellipsis)
+    return (*given[:at], *(slice(None),) * (ndim - len(given) + 1), *given[at + 1 :])
+
+
 @dataclass(frozen=True)
 class LazyImage:
     """An image in a file, of which regions are read when it is indexed.
@@ -63,11 +72,7 @@ class LazyImage:
         InputError
             If it cannot be read.
         """
-        given = index if isinstance(index, tuple) else (index,)
-        if Ellipsis in given:
-            at = given.index(Ellipsis)
-            missing = self.ndim - len(given) + 1
-            given = (*given[:at], *(slice(None),) * missing, *given[at + 1 :])
+        given = full_index(index, self.ndim)
         try:
             return self.read(self.path, given)
         except (InputError, MemoryError):

@@ -14,6 +14,7 @@ import numpy as np
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, check_cancel
 from napari_pea.core.settings import SegmentationSettings
+from napari_pea.io.lazy import full_index
 from napari_pea.widgets.borrowed import BorrowedModel
 from napari_pea.widgets.preview import BLOCK, LARGE
 from napari_pea.widgets.sources import ImagePart, Region, level_zero, read_pixels
@@ -95,11 +96,7 @@ class PartArray:
     def __getitem__(self, index: Any) -> NDArray[Any]:
         """Read a region."""
         part = self._part
-        given = index if isinstance(index, tuple) else (index,)
-        if Ellipsis in given:
-            at = given.index(Ellipsis)
-            missing = self.ndim - len(given) + 1
-            given = (*given[:at], *(slice(None),) * missing, *given[at + 1 :])
+        given = full_index(index, self.ndim)
         where: list[Any] = [slice(None)] * part.ndim
         for axis, position in part.plane:
             where[axis] = position
