@@ -49,6 +49,7 @@ def test_report_as_json(
     options = ["--ranges", "1,3", "--connectivity", 8, "--strides", "2,3", "--min-size", 7]
     options += ["--partitioner", "average"]
     options += ["--foreground-threshold", 0, "--no-merge-fragments", "--no-fill-holes"]
+    options += ["--average-masks"]  # other models do without
     result = run(
         "segment", image, "-o", tmp_path / "out", "-m", tiny_model_path, "--json", *options
     )
@@ -64,6 +65,7 @@ def test_report_as_json(
         "min_size": 7,
         "merge_fragments": False,
         "fill_holes": False,
+        "average_masks": True,
         "bias": 0.0,
     }
     (entry,) = report["images"]

@@ -18,6 +18,7 @@ from napari_pea.cli.console import (
     progress_bar,
 )
 from napari_pea.cli.settings_options import (
+    AverageMasks,
     Bias,
     Connectivity,
     FillHoles,
@@ -65,6 +66,7 @@ def segment(
     min_size: MinSize = None,
     merge_fragments: MergeFragments = None,
     fill_holes: FillHoles = None,
+    average_masks: AverageMasks = None,
     channel: Annotated[int | None, typer.Option(help="Channel to segment, counted from 0.")] = None,
     channel_axis: Annotated[
         int | None, typer.Option(help="Axis of the channels, if the file does not tell.")
@@ -103,6 +105,7 @@ def segment(
         z_ranges,
         merge_fragments,
         fill_holes,
+        average_masks,
     )
     from napari_pea.io import image_files
 

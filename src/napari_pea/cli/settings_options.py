@@ -53,6 +53,14 @@ FillHoles = Annotated[
     typer.Option("--fill-holes/--no-fill-holes", help="Fill holes inside objects."),
 ]
 
+AverageMasks = Annotated[
+    bool | None,
+    typer.Option(
+        "--average-masks/--no-average-masks",
+        help="Average affinities from masks: slower. Only for models of masks (LSIM).",
+    ),
+]
+
 
 def setting_changes(
     ranges: str | None,
@@ -65,6 +73,7 @@ def setting_changes(
     z_ranges: str | None = None,
     merge_fragments: bool | None = None,
     fill_holes: bool | None = None,
+    average_masks: bool | None = None,
 ) -> dict[str, Any]:
     """Return the settings that these options change, by name."""
     every = whole_numbers(strides, "--strides")
@@ -79,4 +88,5 @@ def setting_changes(
         min_size=min_size,
         merge_fragments=merge_fragments,
         fill_holes=fill_holes,
+        average_masks=average_masks,
     )

@@ -16,6 +16,7 @@ from napari_pea.cli.console import (
     whole_numbers,
 )
 from napari_pea.cli.settings_options import (
+    AverageMasks,
     Bias,
     Connectivity,
     FillHoles,
@@ -53,6 +54,7 @@ def volume(
     min_size: MinSize = None,
     merge_fragments: MergeFragments = None,
     fill_holes: FillHoles = None,
+    average_masks: AverageMasks = None,
     index: Annotated[
         str | None,
         typer.Option(
@@ -101,6 +103,7 @@ def volume(
         z_ranges,
         merge_fragments,
         fill_holes,
+        average_masks,
     )
     taken = whole_numbers(index, "--index") or ()
     from napari_pea.io.lazy import open_image

@@ -16,6 +16,7 @@ from napari_pea.core.joins import Joined, partition_joined
 from napari_pea.core.neighborhood import Neighborhood
 from napari_pea.core.partition import LivePartition
 from napari_pea.core.predict import Embedding
+from napari_pea.core.predictors import Embedder
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.refine import refine
 from napari_pea.core.settings import SegmentationSettings
@@ -23,35 +24,6 @@ from napari_pea.core.table import region_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Embedder(Protocol):
-    """What the segmenter needs of a model."""
-
-    @property
-    def name(self) -> str:
-        """The name of the model."""
-
-    @property
-    def ndim(self) -> int:
-        """The number of spatial axes of its images."""
-
-    @property
-    def recommended(self) -> SegmentationSettings:
-        """The settings it works best with."""
-
-    def embed(
-        self,
-        image: Any,
-        *,
-        channel: int | None = None,
-        channel_axis: int | None = None,
-        tile: int | None = None,
-        halo: int | None = None,
-        progress: Progress = ignore_progress,
-        cancel: CancelToken | None = None,
-    ) -> Embedding:
-        """Predict the embedding of an image."""
 
 
 class EmbeddingPartitioner(Protocol):

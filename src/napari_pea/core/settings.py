@@ -19,7 +19,7 @@ PARTITIONERS: tuple[str, ...] = ("mutex", "multicut", "average", "mean-shift")
 
 @dataclass(frozen=True)
 class SegmentationSettings:
-    """Everything between an embedding and its labels.
+    """Everything between what a model predicts and its labels.
 
     Every model carries the settings it works best with; these here are the defaults of a
     model that has none.
@@ -48,6 +48,9 @@ class SegmentationSettings:
         Whether small pieces are given to the object around them.
     fill_holes : bool
         Whether holes inside objects are filled.
+    average_masks : bool
+        Whether affinities are averaged from masks (LSIM), which takes longer and tells how
+        uncertain they are. Other models ignore it.
 
     Raises
     ------
@@ -65,6 +68,7 @@ class SegmentationSettings:
     min_size: int = 25
     merge_fragments: bool = True
     fill_holes: bool = True
+    average_masks: bool = False
 
     def __post_init__(self) -> None:
         for name, what in (("ranges", "range"), ("z_ranges", "z range")):

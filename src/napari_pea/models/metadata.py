@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from napari_pea.core.neighborhood import DEFAULT_RANGES
+from napari_pea.core.neighborhood import DEFAULT_RANGES, Offset
 from napari_pea.core.normalization import Normalization
 from napari_pea.core.scaling import SCALES
 from napari_pea.core.settings import SegmentationSettings
@@ -47,6 +47,11 @@ class ModelMetadata(BaseModel):
         Images are resized by this factor before the network sees them.
     training_ranges : tuple of int
         The ranges whose affinities were trained, in pixels of the resized images.
+    offsets : tuple of offset
+        What it knows affinities of, in pixels of the images as they were given; empty for
+        models that predict an embedding, which know all.
+    can_average : bool
+        Whether it predicts masks that can be averaged (LSIM).
     recommended : SegmentationSettings
         The settings that scored best on the validation data.
     object_diameter : float, optional
@@ -77,6 +82,8 @@ class ModelMetadata(BaseModel):
     normalization: Normalization = Normalization()
     scale: float = Field(default=1.0, ge=SCALES[0], le=SCALES[1])
     training_ranges: tuple[int, ...] = DEFAULT_RANGES
+    offsets: tuple[Offset, ...] = ()
+    can_average: bool = False
     recommended: SegmentationSettings = SegmentationSettings()
     object_diameter: float | None = None
     pixel_size_um: float | tuple[float, ...] | None = None

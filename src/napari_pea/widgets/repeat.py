@@ -80,6 +80,7 @@ def as_command(about: dict[str, Any]) -> str:
     words += ["--min-size", str(settings.min_size)]
     words += ["--merge-fragments" if settings.merge_fragments else "--no-merge-fragments"]
     words += ["--fill-holes" if settings.fill_holes else "--no-fill-holes"]
+    words += ["--average-masks" if settings.average_masks else "--no-average-masks"]
     if in_blocks:
         return shlex.join(map(str, [*words, *_in_blocks(about)]))
     for name in ("channel", "channel_axis", "tile"):
