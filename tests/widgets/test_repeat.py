@@ -118,9 +118,9 @@ def test_the_command_of_labels_in_blocks_takes_their_volume_and_channel() -> Non
     }
     words = shlex.split(as_command(about))
     assert words[:2] == ["napari-pea", "volume"]
-    wanted = ["--merge-fragments", "--no-fill-holes", "--index=3,1"]
+    wanted = ["--merge-fragments", "--no-fill-holes", "--no-average-masks", "--index=3,1"]
     wanted += ["--pixel-size=2,0.25,0.25", "--block=16,64,64", "--allow-missing"]
-    assert words[-6:] == wanted
+    assert words[-7:] == wanted
     # Channels in front, and the volume after them.
     assert "--index=1,3" in as_command({**about, "plane": [[1, 3]]})
     plain = {**about, "plane": [], "channel": None, "channel_axis": None, "block_shape": None}
