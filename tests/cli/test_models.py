@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner
 
+from napari_pea.cli import app
 from napari_pea.models.catalogue import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
@@ -53,3 +55,34 @@ def test_info_tells_what_the_model_says(run: Run, tiny_model_path: Path) -> None
 def test_info_names_what_is_wrong(fails: Callable[..., str]) -> None:
     assert "There is no model 'elephants'" in fails("models", "info", "elephants")
     assert "is damaged" in fails("models", "info", "broken")
+
+
+def test_models_are_renamed_copied_deleted_and_brought_back(run: Run, folder: Path) -> None:
+    def there() -> list[str]:
+        return sorted(path.name.partition(".")[0] for path in folder.glob("*.safetensors"))
+
+    assert run("models", "rename", "tiny", "own").exit_code == 0
+    assert run("models", "duplicate", "own").exit_code == 0
+    assert run("models", "duplicate", "own", "third").exit_code == 0
+    assert there() == ["broken", "own", "own copy", "third"]
+    assert run("models", "delete", "third", "--yes").exit_code == 0
+    assert there() == ["broken", "own", "own copy"]
+    assert run("models", "restore").stdout == "third is back.\n"
+    assert there() == ["broken", "own", "own copy", "third"]
+
+
+def test_deleting_asks_first(folder: Path) -> None:
+    refused = CliRunner().invoke(app, ["models", "delete", "tiny"], input="n\n")
+    assert refused.exit_code == 130
+    assert (folder / "tiny.pea.safetensors").exists()
+    assert CliRunner().invoke(app, ["models", "delete", "tiny"], input="y\n").exit_code == 0
+    assert not (folder / "tiny.pea.safetensors").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_cannot_be_done_to_a_model_is_said(fails: Callable[..., str]) -> None:
+    assert "comes with the program" in fails("models", "rename", "nuclei", "mine")
+    assert "comes with the program" in fails("models", "delete", "nuclei", "--yes")
+    assert "There is no model 'elephants'" in fails("models", "delete", "elephants", "--yes")
+    assert "There is a model 'broken' already" in fails("models", "duplicate", "tiny", "broken")
+    assert "no model was deleted" in fails("models", "restore").lower()

@@ -1,4 +1,4 @@
-"""`napari-pea models`: what can be chosen."""
+"""`napari-pea models`: what can be chosen, and keeping it in order."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from napari_pea.cli.console import print_json, print_table
+from napari_pea.core.errors import Cancelled
 
-app = typer.Typer(no_args_is_help=True, help="List models, or tell about one.")
+app = typer.Typer(no_args_is_help=True, help="List, rename, copy and delete models.")
 
 
 @app.command("list")
@@ -55,10 +56,14 @@ def info(
 ) -> None:
     """Tell what a model says about itself."""
     from napari_pea.models.catalogue import find_model
-    from napari_pea.models.package import read_metadata
+    from napari_pea.models.package import model_hash, read_metadata
 
     path = find_model(name)
-    told: dict[str, Any] = {"path": str(path), **read_metadata(path).model_dump(mode="json")}
+    told: dict[str, Any] = {
+        "path": str(path),
+        **read_metadata(path).model_dump(mode="json", exclude={"picture"}),
+        "hash": model_hash(path),
+    }
     if as_json:
         print_json(told)
         return
@@ -67,6 +72,51 @@ def info(
             continue
         for line in _lines(key.replace("_", " "), value):
             typer.echo(line)
+
+
+@app.command()
+def rename(
+    name: Annotated[str, typer.Argument(help="One of your models.")],
+    new: Annotated[str, typer.Argument(help="Its new name.")],
+) -> None:
+    """Give one of your models another name."""
+    from napari_pea.models.shelf import rename_model
+
+    typer.echo(f"{name} -> {rename_model(name, new)}")
+
+
+@app.command()
+def duplicate(
+    name: Annotated[str, typer.Argument(help="A name of `models list`.")],
+    new: Annotated[str, typer.Argument(help="Of the copy; by default NAME copy.")] = "",
+) -> None:
+    """Copy a model into your folder."""
+    from napari_pea.models.shelf import duplicate_model
+
+    typer.echo(f"{name} -> {duplicate_model(name, new)}")
+
+
+@app.command()
+def delete(
+    name: Annotated[str, typer.Argument(help="One of your models.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete one of your models; `models restore` brings it back."""
+    from napari_pea.models.shelf import delete_model, find_entry
+
+    find_entry(name)
+    if not yes and not typer.confirm(f"Delete the model {name!r}?"):
+        raise Cancelled("Cancelled.")
+    delete_model(name)
+    typer.echo(f"Deleted {name}; `napari-pea models restore` brings it back.")
+
+
+@app.command()
+def restore() -> None:
+    """Bring the model back that was deleted last."""
+    from napari_pea.models.shelf import restore_model
+
+    typer.echo(f"{restore_model()} is back.")
 
 
 def _lines(key: str, value: Any, indent: str = "") -> list[str]:

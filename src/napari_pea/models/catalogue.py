@@ -30,8 +30,8 @@ class ModelEntry:
         By which it is loaded: the file name without its suffix.
     path : Path
         The file.
-    source : {"built-in", "user"}
-        Where it was found.
+    source : {"built-in", "user", "imported"}
+        Where it comes from: the program, the user's folder, or that folder after an import.
     metadata : ModelMetadata or None
         What it says about itself; None if it cannot be read.
     problem : str or None
@@ -40,7 +40,7 @@ class ModelEntry:
 
     name: str
     path: Path
-    source: Literal["built-in", "user"]
+    source: Literal["built-in", "user", "imported"]
     metadata: ModelMetadata | None
     problem: str | None = None
 
@@ -71,11 +71,29 @@ def list_models(folder: Path | None = None) -> list[ModelEntry]:
     for source, folder in folders:
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             name = path.name.removesuffix(SUFFIX)
-            try:
-                entries[name] = ModelEntry(name, path, source, read_metadata(path))
-            except InputError as error:
-                entries[name] = ModelEntry(name, path, source, None, str(error))
+            entries[name] = _entry_of(path, name, source)
     return list(entries.values())
+
+
+def entry_of(path: Path) -> ModelEntry:
+    """Return what is known about a model file, wherever it lies.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it may be damaged.
+    """
+    source: Literal["built-in", "user"] = "built-in" if path.parent == BUILT_IN_FOLDER else "user"
+    return _entry_of(path, path.name.removesuffix(SUFFIX), source)
+
+
+def _entry_of(path: Path, name: str, source: Literal["built-in", "user"]) -> ModelEntry:
+    try:
+        metadata = read_metadata(path)
+    except InputError as error:
+        return ModelEntry(name, path, source, None, str(error))
+    is_imported = source == "user" and bool(metadata.imported_from)
+    return ModelEntry(name, path, "imported" if is_imported else source, metadata)
 
 
 def load_model(name_or_path: str | Path, device: str = "auto") -> Model:

@@ -69,6 +69,10 @@ class ModelMetadata(BaseModel):
         The model that training started from.
     training : dict
         Settings of the run.
+    imported_from : str
+        The file or address that it was imported from; empty for models made here.
+    picture : str
+        An example: a JPEG file as base64, or empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -92,6 +96,8 @@ class ModelMetadata(BaseModel):
     scores: dict[str, dict[str, float]] = Field(default_factory=dict)
     parent: str | None = None
     training: dict[str, Any] = Field(default_factory=dict)
+    imported_from: str = ""
+    picture: str = ""
 
     @property
     def ndim(self) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
@@ -14,12 +15,34 @@ from napari_pea.core.files import atomic_write
 from napari_pea.models.metadata import ModelMetadata
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_pea.core.networks import EmbeddingNetwork
 
 #: How model files end.
 SUFFIX = ".pea.safetensors"
 #: The key of the metadata in the file's header.
 KEY = "napari_pea"
+#: What a model file says that its results do not depend on: the rest and the weights make its hash.
+_TALK = frozenset(
+    {
+        "name",
+        "description",
+        "version",
+        "format_version",
+        "recommended",
+        "training_ranges",
+        "object_diameter",
+        "pixel_size_um",
+        "data",
+        "licence",
+        "scores",
+        "parent",
+        "training",
+        "imported_from",
+        "picture",
+    }
+)
 
 
 def save_model(path: Path, network: EmbeddingNetwork, metadata: ModelMetadata) -> Path:
@@ -120,3 +143,73 @@ def load_network(path: Path) -> tuple[EmbeddingNetwork, ModelMetadata]:
     if not finite:
         raise InputError(f"The weights in {path} hold values that are no numbers: get it again.")
     return network.float().eval(), metadata
+
+
+def copy_model(source: Path, target: Path, **changes: Any) -> Path:
+    """Write the weights of a model file to another one that says something else about itself.
+
+    Parameters
+    ----------
+    source, target : Path
+        Model files, which may be the same one.
+    **changes
+        Single values of `ModelMetadata`.
+
+    Returns
+    -------
+    Path
+        `target`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or written.
+    """
+    from safetensors.numpy import save_file
+
+    metadata = read_metadata(source).model_copy(update=changes)
+    weights = _tensors(source)
+    try:
+        with atomic_write(target) as temporary:
+            save_file(weights, temporary, metadata={KEY: metadata.model_dump_json()})
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"The model could not be saved to {target}: {error}.") from error
+    return target
+
+
+def model_hash(path: Path) -> str:
+    """Return what tells models apart that give different results, whatever they are called.
+
+    Parameters
+    ----------
+    path : Path
+        A model file.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits, of the weights and of what the file says about how images are
+        treated.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    treated = read_metadata(path).model_dump(mode="json", exclude=set(_TALK))
+    found = hashlib.sha256(json.dumps(treated, sort_keys=True).encode())
+    for name, values in sorted(_tensors(path).items()):
+        found.update(f"{name} {values.dtype} {values.shape}".encode())
+        found.update(values.tobytes())
+    return found.hexdigest()
+
+
+def _tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the weights of a model file without PyTorch."""
+    from safetensors.numpy import load_file
+
+    try:
+        weights: dict[str, NDArray[Any]] = load_file(path)
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise InputError(f"The model file {path} is damaged: get it again.") from error
+    return weights

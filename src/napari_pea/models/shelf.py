@@ -1,0 +1,211 @@
+"""Keeping the user's models in order: other names, copies, and a way back after deleting."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from napari_pea.core.errors import InputError
+from napari_pea.models.catalogue import ModelEntry, check_name, list_models, user_folder
+from napari_pea.models.package import SUFFIX, copy_model
+
+#: Where deleted models lie, in the user's folder.
+BIN = ".deleted"
+
+
+def find_entry(name: str, *, folder: Path | None = None) -> ModelEntry:
+    """Return a model by its name, be it damaged or not.
+
+    Parameters
+    ----------
+    name : str
+        A name from `list_models`.
+    folder : Path, optional
+        By default `user_folder`; likewise below.
+
+    Raises
+    ------
+    InputError
+        If no model has that name.
+    """
+    entries = {entry.name: entry for entry in list_models(folder)}
+    if name not in entries:
+        raise InputError(
+            f"There is no model {name!r}; give one of these names: {', '.join(entries) or 'none'}."
+        )
+    return entries[name]
+
+
+def free_name(base: str, *, folder: Path | None = None) -> str:
+    """Return a name that no model has: `base`, or `base` with a number.
+
+    Parameters
+    ----------
+    base : str
+        What it is to be called.
+    folder : Path, optional
+        See `find_entry`.
+    """
+    taken = {entry.name for entry in list_models(folder)}
+    names = [base, *(f"{base} {number}" for number in range(2, len(taken) + 3))]
+    return next(name for name in names if name not in taken)
+
+
+def rename_model(name: str, new: str, *, folder: Path | None = None) -> Path:
+    """Give one of the user's models another name.
+
+    Parameters
+    ----------
+    name, new : str
+        Its name, and the one that it gets.
+    folder : Path, optional
+        See `find_entry`.
+
+    Returns
+    -------
+    Path
+        The file, which is called by the new name.
+
+    Raises
+    ------
+    InputError
+        If the model is built in or damaged, or the new name is taken or none of a file.
+    """
+    entry = _own(name, folder, "be renamed")
+    if new == name:
+        return entry.path
+    _check_new(new, folder)
+    path = copy_model(entry.path, entry.path.with_name(f"{new}{SUFFIX}"), name=new)
+    entry.path.unlink()
+    return path
+
+
+def duplicate_model(name: str, new: str = "", *, folder: Path | None = None) -> Path:
+    """Copy a model into the user's folder.
+
+    Parameters
+    ----------
+    name : str
+        Any model, also a built-in one.
+    new : str
+        Of the copy; by default "<name> copy".
+    folder : Path, optional
+        See `find_entry`.
+
+    Returns
+    -------
+    Path
+        The file of the copy.
+
+    Raises
+    ------
+    InputError
+        If the model is damaged, or the new name is taken or none of a file.
+    """
+    entry = find_entry(name, folder=folder)
+    called = new or free_name(f"{name} copy", folder=folder)
+    _check_new(called, folder)
+    home = folder or user_folder()
+    return copy_model(entry.path, home / f"{called}{SUFFIX}", name=called)
+
+
+def delete_model(name: str, *, folder: Path | None = None) -> Path:
+    """Put one of the user's models where `restore_model` finds it.
+
+    Parameters
+    ----------
+    name : str
+        The model; it may be damaged.
+    folder : Path, optional
+        See `find_entry`.
+
+    Returns
+    -------
+    Path
+        Where the file lies now.
+
+    Raises
+    ------
+    InputError
+        If the model is built in, or the file cannot be moved.
+    """
+    entry = _own(name, folder, "be deleted")
+    place = entry.path.parent / BIN / f"{time.time_ns()}-{entry.path.name}"
+    try:
+        place.parent.mkdir(exist_ok=True)
+        entry.path.rename(place)
+    except OSError as error:
+        raise InputError(
+            f"The model {name!r} could not be deleted: {error.strerror or error}."
+        ) from error
+    return place
+
+
+def last_deleted(*, folder: Path | None = None) -> str | None:
+    """Return the name of the model that `restore_model` would bring back, None if there is none.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        See `find_entry`.
+    """
+    place = _newest(folder)
+    return None if place is None else _name_of(place)
+
+
+def restore_model(*, folder: Path | None = None) -> str:
+    """Bring the model back that was deleted last.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        See `find_entry`.
+
+    Returns
+    -------
+    str
+        Its name.
+
+    Raises
+    ------
+    InputError
+        If there is none, or another model has its name by now.
+    """
+    place = _newest(folder)
+    if place is None:
+        raise InputError("No model was deleted, so there is none to bring back.")
+    name = _name_of(place)
+    target = place.parent.parent / f"{name}{SUFFIX}"
+    if target.exists():
+        raise InputError(
+            f"There is another model {name!r} by now: rename that one, then bring this one back."
+        )
+    place.rename(target)
+    return name
+
+
+def _newest(folder: Path | None) -> Path | None:
+    places = sorted(((folder or user_folder()) / BIN).glob(f"*{SUFFIX}"))
+    return places[-1] if places else None
+
+
+def _name_of(place: Path) -> str:
+    return place.name.partition("-")[2].removesuffix(SUFFIX)
+
+
+def _own(name: str, folder: Path | None, what: str) -> ModelEntry:
+    """Return a model that is the user's."""
+    entry = find_entry(name, folder=folder)
+    if entry.source == "built-in":
+        raise InputError(
+            f"The model {name!r} comes with the program and cannot {what}: duplicate it, and "
+            "change the copy."
+        )
+    return entry
+
+
+def _check_new(name: str, folder: Path | None) -> None:
+    """Make sure that a model can be called so."""
+    check_name(name)
+    if any(entry.name == name for entry in list_models(folder)):
+        raise InputError(f"There is a model {name!r} already: choose another name.")
