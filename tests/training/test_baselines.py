@@ -26,6 +26,13 @@ def test_direct_affinities_cost_their_squared_error() -> None:
     assert direct_affinity_loss(logits, wanted).item() == pytest.approx(expected)
 
 
+def test_direct_affinities_can_cost_their_entropy() -> None:
+    logits = torch.tensor([0.0, math.log(3), -math.log(3), 50.0]).reshape(1, 1, 1, 4)
+    wanted = target([1.0, 1.0, 0.0, 0.0], [True, True, True, False])
+    expected = -(math.log(0.5) + 2 * math.log(0.75)) / 3
+    assert direct_affinity_loss(logits, wanted, "entropy").item() == pytest.approx(expected)
+
+
 def test_channels_of_direct_affinities_are_summed_and_the_rarer_class_weighs_more() -> None:
     one = target([1, 0, 0, 0], [True] * 4)
     two = AffinityTarget(

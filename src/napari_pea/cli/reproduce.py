@@ -8,11 +8,17 @@ from typing import Annotated
 
 import typer
 
-from napari_pea.cli.console import cancel_on_interrupt, given, print_json, progress_bar
+from napari_pea.cli.console import (
+    cancel_on_interrupt,
+    given,
+    print_json,
+    progress_bar,
+    whole_numbers,
+)
 
 
 def reproduce(
-    table: Annotated[str, typer.Argument(help="1, 2, 3, 5, 6, 7 or figure-6.")],
+    table: Annotated[str, typer.Argument(help="1, 2, 3, 4, 5, 6, 7 or figure-6.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the runs and their tables.")
     ],
@@ -30,7 +36,10 @@ def reproduce(
     ] = False,
     on: Annotated[
         str | None,
-        typer.Option(help="Data set instead of the paper's: cvppp, bbbc039 or usiigaci."),
+        typer.Option(
+            help="Data set instead of the paper's: cvppp, bbbc039, usiigaci, ac3-ac4, flyem or "
+            "cremi."
+        ),
     ] = None,
     as_published: Annotated[
         bool,
@@ -40,6 +49,10 @@ def reproduce(
     ] = False,
     batch_size: Annotated[int | None, typer.Option(help="Crops for each step.")] = None,
     crop: Annotated[int | None, typer.Option(help="Side of the crops, a multiple of 16.")] = None,
+    widths: Annotated[
+        str | None,
+        typer.Option(help="Channels of the networks at 1/1 to 1/16, such as 16,32,64,128,256."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
@@ -60,6 +73,7 @@ def reproduce(
             quick=quick,
             on=on,
             as_published=as_published,
+            widths=whole_numbers(widths, "--widths") or (),
             device=device,
             progress=progress,
             cancel=cancel,

@@ -1,6 +1,7 @@
 """The objectives that PEA is compared with (methods A11).
 
-- *AL-Gao*: the network predicts the affinities of a fixed neighborhood themselves.
+- *AL-Gao*, and *SuperHuman* in 3D: the network predicts the affinities of a fixed neighborhood
+  themselves.
 - *ML-De*: the discriminative loss draws the vectors of an object together and the means of
   objects apart.
 """
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from napari_pea.training.annotation import UNANNOTATED
 from napari_pea.training.objectives import AffinityTarget
+from napari_pea.training.settings import AffinityLoss
 
 #: Vectors may be this far from the mean of their object.
 VARIANCE_MARGIN = 0.5
@@ -23,8 +25,10 @@ DISTANCE_MARGIN = 1.5
 VARIANCE_WEIGHT, DISTANCE_WEIGHT, NORM_WEIGHT = 1.0, 1.0, 0.001
 
 
-def direct_affinity_loss(logits: torch.Tensor, target: AffinityTarget) -> torch.Tensor:
-    """Return the weighted squared error of affinities, summed over channels.
+def direct_affinity_loss(
+    logits: torch.Tensor, target: AffinityTarget, loss: AffinityLoss = "squared"
+) -> torch.Tensor:
+    """Return the weighted error of affinities, summed over channels.
 
     Weights and sum are those of `objectives.correlation_loss`, so that methods differ in what
     they predict, not in how it is counted.
@@ -35,7 +39,14 @@ def direct_affinity_loss(logits: torch.Tensor, target: AffinityTarget) -> torch.
         What the network predicts; affinities are its logistic function.
     target : AffinityTarget
         What they should be, for N offsets.
+    loss : {"squared", "entropy"}
+        The squared error, as AL-Gao has it, or the binary cross entropy, as SuperHuman has it.
     """
+    if loss == "entropy":
+        entropy = functional.binary_cross_entropy_with_logits(
+            logits.float(), target.affinities, reduction="none"
+        )
+        return (target.weights * entropy).sum()
     predicted = torch.sigmoid(logits.float())
     return (target.weights * (predicted - target.affinities).square()).sum()
 

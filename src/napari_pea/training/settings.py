@@ -14,6 +14,7 @@ OptimizerName = Literal["adamw", "paper"]
 ScheduleName = Literal["one-cycle", "constant"]
 Background = Literal["object", "apart", "ignored"]
 ObjectiveKind = Literal["correlation", "affinities", "discriminative"]
+AffinityLoss = Literal["squared", "entropy"]
 
 
 def _check_types(settings: Any) -> None:
@@ -86,6 +87,9 @@ class ObjectiveSettings:
         What is learned: embeddings by their cosines or, to compare with, the affinities
         themselves or embeddings by the discriminative loss (see `baselines`). For these the
         terms are `self_weight` times theirs and that of the foreground.
+    affinity_loss : {"squared", "entropy"}
+        How the affinities of the kind "affinities" are compared with the true ones: by their
+        squared error, or by the binary cross entropy that is usual in 3D.
     """
 
     # What is trained is what is looked at afterwards.
@@ -109,6 +113,7 @@ class ObjectiveSettings:
     distant_pairs: int = 0
     distant_weight: float = 1.0
     kind: ObjectiveKind = "correlation"
+    affinity_loss: AffinityLoss = "squared"
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -120,7 +125,11 @@ class ObjectiveSettings:
         ):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, whole_numbers(getattr(self, name), what))
-        for name, choices in (("background_pairs", Background), ("kind", ObjectiveKind)):
+        for name, choices in (
+            ("background_pairs", Background),
+            ("kind", ObjectiveKind),
+            ("affinity_loss", AffinityLoss),
+        ):
             if getattr(self, name) not in get_args(choices):
                 raise InputError(
                     f"{name} {getattr(self, name)!r} is not known: use "

@@ -81,7 +81,7 @@ def _baseline_losses(
         background = network.ndim == 2
         loss = discriminative_loss(output.embedding, batch.labels, background=background).total
     else:
-        loss = direct_affinity_loss(output.embedding, batch.target)
+        loss = direct_affinity_loss(output.embedding, batch.target, settings.affinity_loss)
     return {"self": settings.self_weight * loss} | _foreground(output, batch, settings)
 
 

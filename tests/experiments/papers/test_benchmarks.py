@@ -7,7 +7,8 @@ import pytest
 from skimage.io import imsave
 
 from napari_pea.core.errors import InputError
-from napari_pea.experiments.papers.benchmarks import choose, made_up, validation_images
+from napari_pea.experiments.papers.benchmarks import DATA_SETS, choose, made_up, made_up_for
+from napari_pea.experiments.papers.shipped import SHIPPED
 
 
 def save_sorted(folder: Path) -> None:
@@ -32,7 +33,7 @@ def test_phase_contrast_stands_in_for_leaves_at_half_its_size(tmp_path: Path) ->
     assert found.held_out[0].image.shape == found.held_out[0].labels.shape == (20, 30)
     assert found.model.recommended.ranges == found.objective.ranges == (1, 3, 5, 9, 27)
     # Shipped models see images as a user has them.
-    assert validation_images(tmp_path, "usiigaci")[0].labels.shape == (40, 60)
+    assert SHIPPED["cells"].images(tmp_path)[0].labels.shape == (40, 60)
 
 
 def test_nuclei_are_told_to_be_validation_images_only(tmp_path: Path) -> None:
@@ -67,3 +68,11 @@ def test_made_up_discs_touch() -> None:
     assert not np.array_equal(first.labels, second.labels)
     beside = first.labels[:, :-1] != first.labels[:, 1:]
     assert (beside & (first.labels[:, :-1] > 0) & (first.labels[:, 1:] > 0)).any()
+
+
+@pytest.mark.parametrize("name", DATA_SETS)
+def test_made_up_images_have_the_axes_of_those_they_stand_for(name: str) -> None:
+    found = made_up_for(name)
+    ndim = DATA_SETS[name].ndim
+    assert found.model.ndim == found.objective.ndim == ndim
+    assert {item.image.ndim for item in (*found.training, *found.held_out)} == {ndim}

@@ -8,10 +8,14 @@ from typer.testing import CliRunner
 
 from napari_pea.cli import app
 from napari_pea.core.errors import Cancelled, InputError
+from napari_pea.core.networks import build_network
+from napari_pea.core.networks.base import count_parameters
 from napari_pea.core.progress import CancelToken
+from napari_pea.experiments.papers.benchmarks import DATA_SETS, made_up
 from napari_pea.experiments.papers.budget import Budget
 from napari_pea.experiments.papers.reproduce import NAMES, reproduce
 from napari_pea.experiments.papers.tables import TABLES, ways_of
+from napari_pea.experiments.papers.trained import wider
 
 
 def test_a_quick_run_of_the_command_writes_the_table(tmp_path: Path) -> None:
@@ -82,17 +86,53 @@ def test_baselines_are_scored_in_their_own_ways_and_trained_as_published(tmp_pat
     assert report.lines[1].extra == report.lines[2].extra
 
 
+def test_neurons_are_partitioned_by_multicut_and_mutex(tmp_path: Path) -> None:
+    (report,) = reproduce("4", None, tmp_path, quick=True, seeds=1, device="cpu")
+    assert [line.title for line in report.lines] == [
+        "SuperHuman", "SuperHuman, Mutex instead of multicut",
+        "ML-De", "ML-De, Mutex instead of multicut",
+        "PEA", "PEA, Mutex instead of multicut",
+    ]  # fmt: skip
+    assert report.lines[4].paper == {
+        "voi_split": 0.8522, "voi_merge": 0.2322, "voi": 1.0844, "arand": 0.0938,
+    }  # fmt: skip
+    for line in report.lines:
+        (split,), (merge,), (voi,) = (
+            line.found[name] for name in ("voi_split", "voi_merge", "voi")
+        )
+        assert voi == pytest.approx(split + merge)
+    record = json.loads((tmp_path / "made-up-3d" / "superhuman-0" / "outcome.json").read_text())
+    assert record["arguments"]["embedding_dim"] == 12
+    assert record["settings"]["objective"]["affinity_loss"] == "entropy"
+
+
+def test_widths_are_those_of_every_network(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="five numbers of channels"):
+        reproduce("1", None, tmp_path, quick=True, widths=(16, 32))
+    paper = (16, 32, 64, 128, 256)
+    for arm in TABLES["1"].arms:
+        (default, wide) = (
+            wider(arm, chosen).of(made_up().model.model_copy(update={"arguments": {}}))
+            for chosen in ((), paper)
+        )
+        networks = [build_network(it.architecture, it.arguments) for it in (default, wide)]
+        assert count_parameters(networks[0]) == count_parameters(networks[1])
+        half = wider(arm, [width // 2 for width in paper]).of(default)
+        small = count_parameters(build_network(half.architecture, half.arguments))
+        assert small < count_parameters(networks[0]) / 3
+
+
 def test_table_7_needs_no_training(tmp_path: Path) -> None:
     (report,) = reproduce("7", None, tmp_path, quick=True, device="cpu")
     assert report.title.endswith("model `nuclei`")
     assert len(report.lines) == 4
     assert (tmp_path / "table-7-nuclei.md").exists()
-    with pytest.raises(InputError, match="none of the folders bbbc039 and usiigaci"):
+    with pytest.raises(InputError, match="none of the folders bbbc039, usiigaci"):
         reproduce("7", tmp_path, tmp_path, device="cpu")
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no table '8' here: use 1, 2, 3, 5, 6, 7, figure-6\."):
+    with pytest.raises(InputError, match=r"no table '8' here: use 1, 2, 3, 4, 5, 6, 7, figure-6\."):
         reproduce("8", None, tmp_path, quick=True)
     with pytest.raises(InputError, match="Name the folder of the data"):
         reproduce("5", None, tmp_path)
@@ -105,7 +145,7 @@ def test_runs_have_names_of_their_own_and_rows_a_way_to_objects(table) -> None:
     assert table.name in NAMES
     assert len({arm.name for arm in table.arms}) == len(table.arms)
     for entry in table.entries:
-        assert entry.way in ways_of(entry.arm)
+        assert entry.way in ways_of(entry.arm, DATA_SETS[table.data].ndim)
     named: dict[str, object] = {}
     for other in TABLES.values():
         for arm in other.arms:

@@ -33,12 +33,13 @@ FOREGROUND = (DISCS.labels > 0).astype(np.float32)
 class Told(EmbeddingNetwork):
     """A network that knows its output for the only image it is ever given."""
 
-    ndim, in_channels = 2, 1
-    divisor = receptive_radius = halo = (16, 16)
-    tile = (256, 256)
+    in_channels = 1
 
     def __init__(self, vectors: np.ndarray) -> None:
         super().__init__()
+        self.ndim = vectors.ndim - 1
+        self.divisor = self.receptive_radius = self.halo = (16,) * self.ndim
+        self.tile = (256,) * self.ndim
         self.vectors = torch.nn.Parameter(torch.from_numpy(vectors.astype(np.float32)))
         self.embedding_dim = len(vectors)
 
@@ -70,6 +71,38 @@ def test_the_length_of_vectors_survives() -> None:
     np.testing.assert_allclose(found.vectors, vectors, rtol=1e-4, atol=1e-3)
     assert found.foreground is not None
     np.testing.assert_allclose(found.foreground, 0.5)
+
+
+def blocks() -> tuple[LabelledImage, np.ndarray]:
+    """Return a volume of two blocks, and what is predicted if its neighbours are all known."""
+    labels = np.ones((16, 32, 32), np.int32)
+    labels[:, :, 16:] = 2
+    wanted, _ = label_affinities(labels, SETTINGS.neighborhood(3).offset_list)
+    return LabelledImage(labels.astype(np.float32), labels), logit(wanted.clip(0.01, 0.99))
+
+
+def test_volumes_are_scored_by_what_is_split_and_merged() -> None:
+    item, affinities = blocks()
+    scores = score_ways(
+        told(affinities),
+        [item],
+        ["affinities", "affinities-multicut"],
+        trained=SETTINGS.neighborhood(3),
+    )
+    for way in ("affinities", "affinities-multicut"):
+        assert scores[f"{way}/voi"] == pytest.approx(0, abs=1e-9)
+        assert scores[f"{way}/n_labels"] == 2
+    # Vectors in two directions, one of them long.
+    vectors = np.where(item.labels == 1, [[[[5.0]]], [[[0.0]]]], [[[[0.0]]], [[[1.0]]]])
+    scores = score_ways(
+        told(vectors), [item], ["multicut", "mutex"], trained=SETTINGS.neighborhood(3)
+    )
+    assert scores["multicut/arand"] == scores["mutex/arand"] == 0
+    one = score_ways(
+        told(np.ones_like(vectors)), [item], ["multicut"], trained=SETTINGS.neighborhood(3)
+    )
+    # Two equal halves in one object: one bit is lost.
+    assert one["multicut/voi_merge"] == one["multicut/voi"] == pytest.approx(1)
 
 
 def test_mean_shift_tells_lengths_apart_and_cosines_do_not() -> None:

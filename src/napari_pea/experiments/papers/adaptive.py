@@ -16,22 +16,80 @@ from napari_pea.core.scaling import scaled_settings
 from napari_pea.core.segmenter import Segmenter
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments.arms import write_text
+from napari_pea.experiments.papers import benchmarks
 from napari_pea.experiments.papers.published import TABLE_7
-from napari_pea.experiments.papers.report import Line, Report
+from napari_pea.experiments.papers.report import HEADINGS, Line, Report
+from napari_pea.experiments.papers.request import Request
+from napari_pea.experiments.papers.shipped import SHIPPED, Validation, validation_of
+from napari_pea.models.catalogue import list_models, load_model
 from napari_pea.models.model import Model
 from napari_pea.training.labelled import LabelledImage
 
-#: What is compared, in pixels that the network sees; each differs from the one before in
-#: one point.
-CHOICES: dict[str, dict[str, Any]] = {
-    "five-4": {"ranges": (1, 3, 5, 9, 27), "connectivity": 4},
-    "five-8": {"ranges": (1, 3, 5, 9, 27), "connectivity": 8},
-    "nine-8": {"ranges": (1, 3, 5, 7, 9, 11, 19, 27, 35), "connectivity": 8},
+FIVE, NINE = (1, 3, 5, 9, 27), (1, 3, 5, 7, 9, 11, 19, 27, 35)
+#: What is compared, in pixels that the network sees, by the number of axes; each differs from
+#: the one before in one point. The first ones are the paper's.
+CHOICES: dict[int, dict[str, dict[str, Any]]] = {
+    2: {
+        "five-4": {"ranges": FIVE, "connectivity": 4},
+        "five-8": {"ranges": FIVE, "connectivity": 8},
+        "nine-8": {"ranges": NINE, "connectivity": 8},
+    },
+    3: {
+        "five-6": {"ranges": FIVE, "connectivity": 6},
+        "five-26": {"ranges": FIVE, "connectivity": 26},
+        "nine-26": {"ranges": NINE, "connectivity": 26},
+    },
 }
 #: The choice that is not of the paper: what the model recommends.
 RECOMMENDED = "recommended"
-SCORES = ("sbd", "dic", "aji", "pq", "dice", "ap50", "n_true")
-SHOWN = ("sbd", "dic", "aji", "pq", "ap50")
+
+
+def make_adaptive(request: Request) -> list[Report]:
+    """Measure table 7 on every shipped model whose validation images are there.
+
+    Raises
+    ------
+    InputError
+        If there are none, or the folder holds figures of other models.
+    Cancelled
+        If the request was cancelled.
+    """
+    data = request.data_folder()
+    judged: dict[str, tuple[Validation, list[LabelledImage]]] = {}
+    if data is None:
+        judged["nuclei"] = SHIPPED["nuclei"], list(benchmarks.made_up().held_out)
+    else:
+        for entry in list_models():
+            found = validation_of(entry.name) if entry.source == "built-in" else None
+            if found is not None and (data / found.folder).is_dir():
+                judged[entry.name] = found, found.images(data)
+    if not judged:
+        folders = ", ".join(dict.fromkeys(validation.folder for validation in SHIPPED.values()))
+        raise InputError(
+            f"{data} holds none of the folders {folders}: table 7 needs the validation images of "
+            "a shipped model."
+        )
+    total = sum(len(images) for _, images in judged.values())
+    before = 0
+    reports = []
+    for name, (validation, images) in judged.items():
+
+        def advance(done: int, _: int, /, before: int = before) -> None:
+            request.progress(before + done, total)
+
+        report = measure_adaptive(
+            load_model(name, request.device),
+            images,
+            request.folder,
+            metric=validation.metric,
+            shown=validation.shown,
+            progress=advance,
+            cancel=request.cancel,
+        )
+        report.save(request.folder, f"table-7-{name}")
+        reports.append(report)
+        before += len(images)
+    return reports
 
 
 def adaptive_settings(model: Model) -> dict[str, SegmentationSettings]:
@@ -43,7 +101,7 @@ def adaptive_settings(model: Model) -> dict[str, SegmentationSettings]:
     own = model.recommended
     scale = model.metadata.scale
     choices = {}
-    for name, choice in CHOICES.items():
+    for name, choice in CHOICES[model.ndim].items():
         seen = scaled_settings(own, scale).updated(**choice)
         choices[name] = own.updated(
             ranges=scaled_settings(seen, 1 / scale).ranges, connectivity=choice["connectivity"]
@@ -56,6 +114,8 @@ def measure_adaptive(
     images: Sequence[LabelledImage],
     folder: Path,
     *,
+    metric: str = "aji",
+    shown: Sequence[str] = ("sbd", "dic", "aji", "pq", "ap50"),
     progress: Progress = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> Report:
@@ -67,11 +127,15 @@ def measure_adaptive(
     Parameters
     ----------
     model : Model
-        Trained, for images.
+        Trained.
     images : sequence of LabelledImage
         Validation images with names of their own and with their truth.
     folder : Path
         Receives what was measured.
+    metric : str
+        Of which differences are told.
+    shown : sequence of str
+        The columns.
     progress : callable
         Told the images done and the images in all.
     cancel : CancelToken, optional
@@ -105,11 +169,11 @@ def measure_adaptive(
         for name, settings in choices.items():
             check_cancel(cancel)
             labels = segmenter.labels(settings, cancel=cancel)
-            scores[name] = evaluate(labels, item.labels, SCORES)
+            scores[name] = evaluate(labels, item.labels, [*shown, "n_true"])
         measured[item.name] = scores
         write_text(path, json.dumps(record))
     progress(len(images), len(images))
-    return _report(model, choices, [measured[item.name] for item in images])
+    return _report(model, choices, [measured[item.name] for item in images], metric, shown)
 
 
 def _recorded(
@@ -141,6 +205,8 @@ def _report(
     model: Model,
     choices: Mapping[str, SegmentationSettings],
     measured: Sequence[Mapping[str, Mapping[str, float]]],
+    metric: str,
+    shown: Sequence[str],
 ) -> Report:
     """Return the comparison as a table."""
     counted = [scores for scores in measured if next(iter(scores.values()))["n_true"] > 0]
@@ -148,30 +214,46 @@ def _report(
     lines = []
     for name, settings in choices.items():
         means = summarize([scores[name] for scores in measured])
-        extra = {"ranges, neighbours": f"{_listed(settings.ranges)}, {settings.connectivity or 4}"}
+        neighbours = settings.neighborhood(model.ndim).connectivity
+        extra = {"ranges, neighbours": f"{_listed(settings.ranges)}, {neighbours}"}
         if name != first:
-            extra["difference in AJI"] = _difference(
-                [scores[name]["aji"] - scores[first]["aji"] for scores in counted]
+            extra[f"difference in {HEADINGS[metric]}"] = _difference(
+                [scores[name][metric] - scores[first][metric] for scores in counted]
             )
         lines.append(
             Line(
-                TABLE_7[name].title if name in TABLE_7 else f"recommended by `{model.name}`",
-                {metric: [means[metric]] for metric in SHOWN},
+                _title(model, name),
+                {column: [means[column]] for column in shown},
                 TABLE_7[name].figures if name in TABLE_7 else {},
                 extra,
             )
         )
+    said = "volume" if model.ndim == 3 else "image"
+    theirs = (
+        "The paper has nothing of this for volumes."
+        if model.ndim == 3
+        else "The paper's figures are those of another model on other data, leaves of CVPPP A2."
+    )
     return Report(
         f"PEA, table 7: adaptive affinity, model `{model.name}`",
         (
             f"Nothing was trained for this: one pass of `{model.name}` for each of the "
-            f"{len(counted)} images, and everything but ranges and neighbours as the model "
-            "recommends. The paper's figures are those of another model on other data, leaves "
-            "of CVPPP A2. Differences are means over the images with their standard error.",
+            f"{len(counted)} {said}s, and everything but ranges and neighbours as the model "
+            f"recommends. {theirs} Differences are means over the {said}s with their standard "
+            "error.",
         ),
-        SHOWN,
+        tuple(shown),
         lines,
     )
+
+
+def _title(model: Model, name: str) -> str:
+    """Return what a choice is called."""
+    if name == RECOMMENDED:
+        return f"recommended by `{model.name}`"
+    choice = CHOICES[model.ndim][name]
+    ranges = "nine ranges" if choice["ranges"] == NINE else _listed(choice["ranges"])
+    return f"{ranges}, {choice['connectivity']} neighbours"
 
 
 def _listed(ranges: Sequence[int]) -> str:

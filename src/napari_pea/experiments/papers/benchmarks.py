@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ from napari_pea.core.scaling import scaled_image, scaled_labels
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments.cells import usiigaci_images
 from napari_pea.experiments.nuclei import bbbc039_images
-from napari_pea.experiments.papers import bbbc039, cvppp
+from napari_pea.experiments.papers import bbbc039, cvppp, neuron_benchmarks, neurons
+from napari_pea.experiments.papers.benchmark import Benchmark
 from napari_pea.models.metadata import DataSource, ModelMetadata
 from napari_pea.training.labelled import LabelledImage
 from napari_pea.training.settings import ObjectiveSettings
@@ -25,40 +26,28 @@ LEAVES = SegmentationSettings(ranges=(1, 3, 5, 9, 27), connectivity=4, strides=5
 NUCLEI = SegmentationSettings(ranges=(1, 3, 5, 9, 11), connectivity=4, strides=10)
 #: Phase contrast is shrunk to the size at which the network sees cells as large as leaves.
 USIIGACI_SCALE = 0.5
-#: By the names that are asked for.
-NAMES = ("cvppp", "bbbc039", "usiigaci")
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """Data of a table, and how models are made and used on them.
+class DataSet:
+    """A data set that tables are measured on.
 
     Attributes
     ----------
-    name : str
-        One of `NAMES`, or "made-up".
-    note : str
-        What the reader of a table has to know about the data.
-    training, held_out : sequence of LabelledImage
-        Images to learn from and to score on; the group of the first scored one is the main one.
-    model : ModelMetadata
-        The network of the paper for these images, and the settings of the authors.
-    objective : ObjectiveSettings
-        That of the paper: SCM, CCM and EPM.
-    given_foreground : bool
-        Whether objects are looked for in the true foreground, as the authors do on CVPPP.
-    published_crops : dict of str to int
-        How many crops the authors take for a step, and their side (methods A7, A8).
+    load : callable
+        Given its folder, returns the benchmark.
+    source : str
+        A sentence on where it comes from, if nothing but its folder tells.
+    stand_in : str
+        The data set that stands in where it is missing, if any.
+    ndim : int
+        Number of axes of its images.
     """
 
-    name: str
-    note: str
-    training: Sequence[LabelledImage]
-    held_out: Sequence[LabelledImage]
-    model: ModelMetadata
-    objective: ObjectiveSettings
-    given_foreground: bool = False
-    published_crops: Mapping[str, int] = field(default_factory=dict)
+    load: Callable[[Path], Benchmark]
+    source: str = ""
+    stand_in: str = ""
+    ndim: int = 2
 
 
 def choose(data: Path, wanted: str, asked: str | None = None) -> Benchmark:
@@ -67,30 +56,31 @@ def choose(data: Path, wanted: str, asked: str | None = None) -> Benchmark:
     Parameters
     ----------
     data : Path
-        Holds `cvppp` (see `cvppp.plants`), `bbbc039` as it is published (see
-        `bbbc039.fields`) or sorted into `images` and `labels`, or `usiigaci`.
+        Holds a folder for each data set, named as in `DATA_SETS`, as it is published; `bbbc039`
+        may also be sorted into `images` and `labels`.
     wanted : str
         The data set of the paper.
     asked : str, optional
-        Another one that shall stand in. By default `usiigaci` stands in for `cvppp` where that
-        is missing.
+        Another one that shall stand in. By default the one in `DATA_SETS` does where that of the
+        paper is missing.
 
     Raises
     ------
     InputError
         If there is none of them, or one is not as it was published.
     """
-    if asked is not None and asked not in NAMES:
-        raise InputError(f"There is no data set {asked!r} here: use {', '.join(NAMES)}.")
+    if asked is not None and asked not in DATA_SETS:
+        raise InputError(f"There is no data set {asked!r} here: use {', '.join(DATA_SETS)}.")
     name = asked or wanted
-    if name == "cvppp" and asked is None and not (data / "cvppp").is_dir():
-        if not (data / "usiigaci").is_dir():
+    other = DATA_SETS[name].stand_in
+    if other and asked is None and not (data / name).is_dir():
+        if not (data / other).is_dir():
             raise InputError(
-                f"The folder {data / 'cvppp'} is missing, and so is usiigaci, which could stand "
-                f"in for it. {cvppp.SOURCE}"
+                f"The folder {data / name} is missing, and so is {other}, which could stand "
+                f"in for it. {DATA_SETS[name].source}"
             )
-        name = "usiigaci"
-    made = {"cvppp": _leaves, "bbbc039": _nuclei, "usiigaci": _cells}[name](data / name)
+        name = other
+    made = DATA_SETS[name].load(data / name)
     if name == wanted:
         return made
     return replace(
@@ -161,22 +151,9 @@ def _cells(folder: Path) -> Benchmark:
     )
 
 
-def validation_images(data: Path, name: str) -> list[LabelledImage]:
-    """Return the validation images of a shipped model, as a user has them.
-
-    Parameters
-    ----------
-    data : Path
-        Holds the folder of the data set.
-    name : {"bbbc039", "usiigaci"}
-        Which.
-    """
-    if name == "usiigaci":
-        return usiigaci_images(data, "validation")
-    folder = data / "bbbc039"
-    if bbbc039.is_published_layout(folder):
-        return [item.read() for item in bbbc039.fields(folder)["validation"]]
-    return bbbc039_images(data, "validation")
+def made_up_for(name: str) -> Benchmark:
+    """Return made-up images with as many axes as those of a data set have."""
+    return neuron_benchmarks.made_up() if DATA_SETS[name].ndim == 3 else made_up()
 
 
 def made_up() -> Benchmark:
@@ -190,6 +167,7 @@ def made_up() -> Benchmark:
         few.model_copy(update={"arguments": {**few.arguments, "widths": (4, 4, 4, 4, 4)}}),
         _objective(LEAVES),
         given_foreground=True,
+        settings={"batch_size": 1, "crop": 32, "seed": 0},
     )
 
 
@@ -235,3 +213,14 @@ def _model(
 def _objective(settings: SegmentationSettings) -> ObjectiveSettings:
     """Return the loss of the paper on the ranges that are looked at."""
     return ObjectiveSettings(ranges=settings.ranges, cross_weight=1.0, pyramid_weight=1.0)
+
+
+#: By the names that are asked for, which are those of the folders.
+DATA_SETS: dict[str, DataSet] = {
+    "cvppp": DataSet(_leaves, cvppp.SOURCE, "usiigaci"),
+    "bbbc039": DataSet(_nuclei),
+    "usiigaci": DataSet(_cells),
+    "ac3-ac4": DataSet(neuron_benchmarks.ac3_ac4, neurons.AC_SOURCE, "flyem", 3),
+    "flyem": DataSet(neuron_benchmarks.flyem, ndim=3),
+    "cremi": DataSet(neuron_benchmarks.cremi, ndim=3),
+}

@@ -20,6 +20,11 @@ HEADINGS = {
     "ap50": "AP50",
     "sbd": "SBD",
     "dic": "\\|DiC\\|",
+    "voi_split": "VOI split",
+    "voi_merge": "VOI merge",
+    "voi": "VOI",
+    "arand": "ARAND",
+    "cremi": "CREMI",
 }
 #: Metrics that are counts of objects, not shares of 1.
 COUNTS = frozenset({"dic"})

@@ -28,7 +28,9 @@ from napari_pea.training.labelled import LabelledImage
 if TYPE_CHECKING:
     import torch
 
+#: Of images and of volumes.
 SCORES = ("sbd", "dic", "aji", "dice", "pq", "ap50", "n_true")
+VOLUME_SCORES = ("voi_split", "voi_merge", "arand", "cremi", "n_true", "n_labels")
 #: What the authors' way of scoring is called in front of a metric.
 AUTHORS = "authors' "
 #: Processor time of the network for an image.
@@ -50,7 +52,8 @@ class _WithOne(EmbeddingNetwork):
         from torch.nn import functional
 
         output: NetworkOutput = self.network(image, pyramid=pyramid)
-        longer = functional.pad(output.embedding, (0, 0, 0, 0, 0, 1), value=1.0)
+        channel = (*(0, 0) * self.ndim, 0, 1)
+        longer = functional.pad(output.embedding, channel, value=1.0)
         return output._replace(embedding=longer)
 
 
@@ -62,7 +65,7 @@ def raw_output(
     Parameters
     ----------
     model : Model
-        Trained, for images.
+        Trained.
     image : LabelledImage
         Any.
     cancel : CancelToken, optional
@@ -86,9 +89,15 @@ def raw_output(
 def by_mutex(raw: Embedding, settings: SegmentationSettings, _: Neighborhood) -> NDArray[np.uint32]:
     """Return objects by the Mutex Watershed on the cosines of vectors."""
     length = np.linalg.norm(raw.vectors, axis=0).clip(min=1e-12)
-    return partition_embedding(
-        raw.vectors / length, settings.neighborhood(2), settings, raw.foreground
-    )
+    neighborhood = settings.neighborhood(raw.vectors.ndim - 1)
+    return partition_embedding(raw.vectors / length, neighborhood, settings, raw.foreground)
+
+
+def by_multicut(
+    raw: Embedding, settings: SegmentationSettings, trained: Neighborhood
+) -> NDArray[np.uint32]:
+    """Return objects by the multicut on the cosines of direct neighbours (methods A9)."""
+    return by_mutex(raw, settings.updated(partitioner="multicut"), trained)
 
 
 def by_mean_shift(
@@ -102,7 +111,7 @@ def by_mean_shift(
 def by_affinities(
     raw: Embedding, settings: SegmentationSettings, trained: Neighborhood
 ) -> NDArray[np.uint32]:
-    """Return objects by the Mutex Watershed on affinities that the network itself predicts.
+    """Return objects by the partitioner of the settings on affinities that the network predicts.
 
     Raises
     ------
@@ -115,16 +124,25 @@ def by_affinities(
             f"{len(trained.offset_list)} offsets that it was trained on."
         )
     field = AffinityField(1 / (1 + np.exp(-raw.vectors)), trained.offset_list)
-    neighborhood = settings.neighborhood(2)
+    neighborhood = settings.neighborhood(raw.vectors.ndim - 1)
     affinities = field.affinities(neighborhood.offset_list)
     return partition_affinities(affinities, neighborhood, settings, raw.foreground)
+
+
+def by_multicut_of_affinities(
+    raw: Embedding, settings: SegmentationSettings, trained: Neighborhood
+) -> NDArray[np.uint32]:
+    """Return objects by the multicut on affinities that the network itself predicts."""
+    return by_affinities(raw, settings.updated(partitioner="multicut"), trained)
 
 
 #: Every way from the output of a network to objects.
 WAYS: dict[str, Callable[[Embedding, SegmentationSettings, Neighborhood], NDArray[np.uint32]]] = {
     "mutex": by_mutex,
+    "multicut": by_multicut,
     "mean-shift": by_mean_shift,
     "affinities": by_affinities,
+    "affinities-multicut": by_multicut_of_affinities,
 }
 
 
@@ -208,7 +226,13 @@ def score_pieces(
 
 
 def _scores(labels: NDArray[np.integer], item: LabelledImage) -> dict[str, float]:
-    """Return the scores of one image, by the definitions and as the authors compute them."""
+    """Return the scores of one image, by the definitions and as the authors compute them.
+
+    Those of volumes are the same in both.
+    """
+    if item.labels.ndim == 3:
+        found = evaluate(labels, item.labels, VOLUME_SCORES)
+        return found | {"voi": found["voi_split"] + found["voi_merge"]}
     theirs = authors_scores(labels, item.labels)
     return evaluate(labels, item.labels, SCORES) | {
         f"{AUTHORS}{name}": value for name, value in theirs.items()
