@@ -24,7 +24,8 @@ def model(tiny_model_path: Path) -> Model:
 
 def test_ranges_are_those_of_the_paper_in_pixels_of_the_network(model: Model) -> None:
     plain = adaptive_settings(model)
-    assert list(plain) == ["five-4", "five-8", "nine-8", "recommended"]
+    assert list(plain) == ["five-4", "five-8", "nine-8", "recommended", "recommended-diagonals"]
+    assert plain["recommended-diagonals"] == model.recommended.updated(connectivity=8)
     assert plain["five-8"].ranges == (1, 3, 5, 9, 27)
     assert plain["five-8"].connectivity == 8
     assert len(plain["nine-8"].ranges) == 9
@@ -45,6 +46,7 @@ def test_every_choice_is_told_with_its_paired_difference(model: Model, tmp_path:
         "1 3 5 9 27, 8 neighbours",
         "nine ranges, 8 neighbours",
         "recommended by `tiny`",
+        "the same ranges with all diagonals",
     ]
     assert report.lines[2].paper == {"sbd": 0.774, "dic": 1.55}
     stored = json.loads((tmp_path / "table-7-tiny-images.json").read_text())["images"]

@@ -125,7 +125,7 @@ def test_widths_are_those_of_every_network(tmp_path: Path) -> None:
 def test_table_7_needs_no_training(tmp_path: Path) -> None:
     (report,) = reproduce("7", None, tmp_path, quick=True, device="cpu")
     assert report.title.endswith("model `nuclei`")
-    assert len(report.lines) == 4
+    assert len(report.lines) == 5
     assert (tmp_path / "table-7-nuclei.md").exists()
     with pytest.raises(InputError, match="none of the folders bbbc039, usiigaci"):
         reproduce("7", tmp_path, tmp_path, device="cpu")

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.metrics import evaluate, summarize
+from napari_pea.core.neighborhood import CONNECTIVITIES
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.scaling import scaled_settings
 from napari_pea.core.segmenter import Segmenter
@@ -40,8 +41,8 @@ CHOICES: dict[int, dict[str, dict[str, Any]]] = {
         "nine-26": {"ranges": NINE, "connectivity": 26},
     },
 }
-#: The choice that is not of the paper: what the model recommends.
-RECOMMENDED = "recommended"
+#: Choices that are not of the paper: what the model recommends, and that with all diagonals.
+RECOMMENDED, DIAGONALS = "recommended", "recommended-diagonals"
 
 
 def make_adaptive(request: Request) -> list[Report]:
@@ -106,7 +107,8 @@ def adaptive_settings(model: Model) -> dict[str, SegmentationSettings]:
         choices[name] = own.updated(
             ranges=scaled_settings(seen, 1 / scale).ranges, connectivity=choice["connectivity"]
         )
-    return {**choices, RECOMMENDED: own}
+    widest = max(CONNECTIVITIES[model.ndim])
+    return {**choices, RECOMMENDED: own, DIAGONALS: own.updated(connectivity=widest)}
 
 
 def measure_adaptive(
@@ -251,6 +253,8 @@ def _title(model: Model, name: str) -> str:
     """Return what a choice is called."""
     if name == RECOMMENDED:
         return f"recommended by `{model.name}`"
+    if name == DIAGONALS:
+        return "the same ranges with all diagonals"
     choice = CHOICES[model.ndim][name]
     ranges = "nine ranges" if choice["ranges"] == NINE else _listed(choice["ranges"])
     return f"{ranges}, {choice['connectivity']} neighbours"
