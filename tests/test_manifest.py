@@ -42,7 +42,8 @@ def test_what_it_names_exists(manifest: PluginManifest) -> None:
 
 def test_widgets_and_menus(manifest: PluginManifest) -> None:
     contributions = manifest.contributions
-    assert [widget.display_name for widget in contributions.widgets] == ["Segment", "Train"]
+    names = [widget.display_name for widget in contributions.widgets]
+    assert names == ["Segment", "Train", "Models"]
     commands = [item.command for item in contributions.menus["napari/layers/segment"]]
     assert commands == [widget.command for widget in contributions.widgets]
 

@@ -7,11 +7,6 @@ from collections.abc import Mapping
 from napari_pea.models.catalogue import ModelEntry
 from napari_pea.models.metadata import DataSource, ModelMetadata
 
-#: What architectures predict, by how their names begin.
-KINDS = {
-    "maskunet": "single-instance masks (LSIM)",
-    "res": "pixel embedding (PEA)",
-}
 #: The scores that the card shows, in this order, if the model has them.
 SHOWN_SCORES = ("AJI", "Dice", "PQ", "AP50", "CREMI")
 
@@ -53,10 +48,9 @@ def card_of(entry: ModelEntry) -> dict[str, str]:
 
 def kind_of(metadata: ModelMetadata) -> str:
     """Return what a model predicts, for the user."""
-    return next(
-        (what for start, what in KINDS.items() if metadata.architecture.startswith(start)),
-        "affinities of fixed offsets",
-    )
+    if metadata.can_average:
+        return "single-instance masks (LSIM)"
+    return "affinities of fixed offsets" if metadata.offsets else "pixel embedding (PEA)"
 
 
 def matches(entry: ModelEntry, wanted: str) -> bool:

@@ -69,8 +69,8 @@ def list_models(folder: Path | None = None) -> list[ModelEntry]:
         ("user", folder or user_folder()),
     )
     for source, folder in folders:
-        for path in sorted(folder.glob(f"*{SUFFIX}")):
-            name = path.name.removesuffix(SUFFIX)
+        found = {path.name.removesuffix(SUFFIX): path for path in folder.glob(f"*{SUFFIX}")}
+        for name, path in sorted(found.items()):
             entries[name] = _entry_of(path, name, source)
     return list(entries.values())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_pea.core.errors import InputError
 from napari_pea.models.catalogue import ModelEntry, check_name, list_models, user_folder
-from napari_pea.models.package import SUFFIX, copy_model
+from napari_pea.models.package import SUFFIX, copy_model, load_network
 
 #: Where deleted models lie, in the user's folder.
 BIN = ".deleted"
@@ -107,6 +107,33 @@ def duplicate_model(name: str, new: str = "", *, folder: Path | None = None) -> 
     _check_new(called, folder)
     home = folder or user_folder()
     return copy_model(entry.path, home / f"{called}{SUFFIX}", name=called)
+
+
+def add_file(path: Path, *, folder: Path | None = None) -> Path:
+    """Copy a model file that lies elsewhere into the user's folder.
+
+    Parameters
+    ----------
+    path : Path
+        The file; nothing in it is executed.
+    folder : Path, optional
+        See `find_entry`.
+
+    Returns
+    -------
+    Path
+        The file in the folder. If its name is taken, it has a number.
+
+    Raises
+    ------
+    InputError
+        If the file or its weights are damaged, or it cannot be copied.
+    """
+    load_network(path)
+    name = free_name(path.name.removesuffix(SUFFIX), folder=folder)
+    check_name(name)
+    target = (folder or user_folder()) / f"{name}{SUFFIX}"
+    return copy_model(path, target, name=name, imported_from=str(path))
 
 
 def delete_model(name: str, *, folder: Path | None = None) -> Path:

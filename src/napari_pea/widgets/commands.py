@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QAbstractButton, QWidget
 from napari_pea.widgets.state import unproxied
 
 if TYPE_CHECKING:
+    from napari_pea.widgets.models_dock import ModelsDock
     from napari_pea.widgets.segment_dock import SegmentDock
     from napari_pea.widgets.training_dock import TrainingDock
 
@@ -38,6 +39,19 @@ def open_training_dock(viewer: napari.viewer.Viewer) -> TrainingDock:
     from napari_pea.widgets.training_dock import TrainingDock
 
     return cast("TrainingDock", _opened(viewer, TrainingDock, "Train"))
+
+
+def open_models_dock(viewer: napari.viewer.Viewer) -> ModelsDock:
+    """Return the Models dock of a viewer, opened if it is not.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer.
+    """
+    from napari_pea.widgets.models_dock import ModelsDock
+
+    return cast("ModelsDock", _opened(viewer, ModelsDock, "Models"))
 
 
 def _opened(viewer: napari.viewer.Viewer, kind: type[QWidget], name: str) -> QWidget:

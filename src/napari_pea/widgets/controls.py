@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from qtpy.compat import isalive
@@ -118,7 +118,7 @@ class ModelCombo(WideCombo):
         self._entries: list[ModelEntry] = []
         self._nothing = nothing
         self.currentIndexChanged.connect(self._describe)
-        _MODEL_LISTS.add(self)
+        follow_models(self)
 
     def showPopup(self) -> None:  # noqa: N802 - Qt's name
         """Read the list again and open it."""
@@ -169,15 +169,27 @@ class ModelCombo(WideCombo):
             self.setToolTip(f"{_description(entry)} Copy your own model files to {folder}.")
 
 
+class ShowsModels(Protocol):
+    """A control that lists models."""
+
+    def refresh(self) -> None:
+        """Read the models again."""
+
+
 #: Every list of models of every window.
-_MODEL_LISTS: WeakSet[ModelCombo] = WeakSet()
+_MODEL_LISTS: WeakSet[ShowsModels] = WeakSet()
+
+
+def follow_models(control: ShowsModels) -> None:
+    """Let a control hear of every change of the models, from whatever dock."""
+    _MODEL_LISTS.add(control)
 
 
 def refresh_model_lists() -> None:
     """Let every list of models show the models that there are by now."""
-    for combo in list(_MODEL_LISTS):
-        if isalive(combo):
-            combo.refresh()
+    for control in list(_MODEL_LISTS):
+        if isalive(control):
+            control.refresh()
 
 
 def _description(entry: ModelEntry) -> str:

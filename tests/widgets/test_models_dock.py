@@ -1,0 +1,258 @@
+"""The Models dock in a real window, and model files that are opened in it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.qt.threading import WorkerBase
+from qtpy.QtWidgets import QMessageBox
+
+from napari_pea import list_models
+from napari_pea.models.package import copy_model, read_metadata
+from napari_pea.models.picture import stored_picture
+from napari_pea.widgets.models_card import decoded
+from tests.widgets.conftest import PATIENCE, Hand
+
+
+class ModelsHand(Hand):
+    """Does with the Models dock what a user does."""
+
+    title = "Models"
+
+    def wait(self) -> None:
+        """Wait until the dock is idle."""
+        self._qtbot.waitUntil(lambda: self.dock.idle, timeout=PATIENCE)
+
+    def listed(self) -> list[str]:
+        """The models that the list shows, headings left out."""
+        items = [self.find("models_list").item(n) for n in range(self.find("models_list").count())]
+        return [item.text() for item in items if not item.font().bold()]
+
+    def choose(self, text: str) -> None:
+        found = self.find("models_list")
+        (row,) = [n for n in range(found.count()) if found.item(n).text() == text]
+        found.setCurrentRow(row)
+
+    def rename(self, new: str) -> None:
+        self.find("models_name_edit").setText(new)
+        self.click("models_rename_button")
+        self.wait()
+
+    @property
+    def card(self) -> str:
+        return self.find("models_card").text().replace("\u200b", "")
+
+    @property
+    def status(self) -> str:
+        return self.find("models_status").text()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tiny_model_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's models: `tiny`, and a damaged one."""
+    home = tmp_path / "own"
+    home.mkdir()
+    shutil.copy(tiny_model_path, home)
+    (home / "broken.pea.safetensors").write_bytes(b"no model")
+    built_in = tmp_path / "built in"
+    built_in.mkdir()
+    copy_model(
+        tiny_model_path,
+        built_in / "shipped.pea.safetensors",
+        name="shipped",
+        description="Cells & <b>nuclei</b>.",
+    )
+    monkeypatch.setenv("NAPARI_PEA_MODELS", str(home))
+    monkeypatch.setattr("napari_pea.models.catalogue.BUILT_IN_FOLDER", built_in)
+    return home
+
+
+@pytest.fixture
+def open_models(
+    make_napari_viewer: Callable[..., Any], qtbot: Any, folder: Path
+) -> Iterator[Callable[..., ModelsHand]]:
+    """Opens a window with the Models dock in it."""
+    yield lambda **kwargs: ModelsHand(make_napari_viewer(**kwargs), qtbot)
+    qtbot.waitUntil(lambda: not WorkerBase._worker_set, timeout=PATIENCE)
+
+
+@pytest.fixture
+def hand(open_models: Callable[..., ModelsHand]) -> ModelsHand:
+    return open_models(show=True)
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], list[str]]:
+    """What the user answers when asked; returns the questions."""
+    asked: list[str] = []
+    buttons = QMessageBox.StandardButton
+
+    def answer(yes: bool) -> list[str]:
+        def question(_: Any, __: str, text: str) -> Any:
+            asked.append(text)
+            return buttons.Yes if yes else buttons.No
+
+        monkeypatch.setattr(QMessageBox, "question", question)
+        return asked
+
+    return answer
+
+
+def test_every_model_is_listed_with_its_card(hand: ModelsHand) -> None:
+    assert hand.listed() == ["shipped", "broken (damaged)", "tiny"]
+    # What a model says is never taken for markup.
+    assert "Cells &amp; &lt;b&gt;nuclei&lt;/b&gt;." in hand.card
+    hand.choose("tiny")
+    for text in ("A small untrained network.", "pixel embedding (PEA), 2D", "your folder"):
+        assert text in hand.card
+    hand.choose("broken (damaged)")
+    assert "is damaged: get it again." in hand.card
+
+
+def test_models_are_searched_by_name_and_card(hand: ModelsHand) -> None:
+    hand.find("models_search").setText("untrained")
+    assert hand.listed() == ["tiny"]
+    assert "A small untrained network." in hand.card
+    hand.find("models_search").setText("elephant")
+    assert hand.listed() == []
+    assert hand.card == "No model is chosen."
+    hand.find("models_search").clear()
+    assert len(hand.listed()) == 3
+
+
+def test_a_model_is_renamed_copied_deleted_and_brought_back(
+    hand: ModelsHand, folder: Path, answer: Callable[[bool], list[str]]
+) -> None:
+    hand.choose("tiny")
+    assert not hand.find("models_rename_button").isEnabled()
+    hand.rename("cells of Ann")
+    assert hand.listed() == ["shipped", "broken (damaged)", "cells of Ann"]
+    assert read_metadata(folder / "cells of Ann.pea.safetensors").name == "cells of Ann"
+    assert hand.find("models_name_edit").text() == "cells of Ann"
+    hand.click("models_duplicate_button")
+    hand.wait()
+    assert hand.listed()[-2:] == ["cells of Ann", "cells of Ann copy"]
+
+    asked = answer(False)
+    hand.click("models_delete_button")
+    hand.wait()
+    assert asked == ["Delete the model “cells of Ann copy”? It can be undone."]
+    assert "cells of Ann copy" in hand.listed()
+    answer(True)
+    hand.click("models_delete_button")
+    hand.wait()
+    assert "cells of Ann copy" not in hand.listed()
+    hand.click("models_undo_button")
+    hand.wait()
+    assert "cells of Ann copy" in hand.listed()
+    assert hand.status == "The model 'cells of Ann copy' is back."
+    assert not hand.find("models_undo_button").isEnabled()
+
+
+def test_a_model_of_the_program_can_only_be_copied(hand: ModelsHand) -> None:
+    hand.choose("shipped")
+    for name in ("rename", "delete", "picture"):
+        button = hand.find(f"models_{name}_button")
+        assert not button.isEnabled()
+        assert "duplicate this one first" in button.toolTip()
+    hand.click("models_duplicate_button")
+    hand.wait()
+    assert hand.listed() == ["shipped", "broken (damaged)", "shipped copy", "tiny"]
+
+
+def test_a_damaged_model_can_only_be_deleted(
+    hand: ModelsHand, folder: Path, answer: Callable[[bool], list[str]]
+) -> None:
+    hand.choose("broken (damaged)")
+    assert not hand.find("models_duplicate_button").isEnabled()
+    assert not hand.find("models_name_edit").isEnabled()
+    answer(True)
+    hand.click("models_delete_button")
+    hand.wait()
+    assert hand.listed() == ["shipped", "tiny"]
+
+
+def test_a_name_that_is_taken_is_refused_in_one_sentence(hand: ModelsHand) -> None:
+    hand.choose("tiny")
+    hand.rename("shipped")
+    assert hand.status == "There is a model 'shipped' already: choose another name."
+    assert "tiny" in hand.listed()
+
+
+def test_new_files_appear_by_themselves_in_every_list(
+    hand: ModelsHand, folder: Path, qtbot: Any
+) -> None:
+    _, segment = hand.viewer.window.add_plugin_dock_widget("napari-pea", "Segment")
+    hand.choose("tiny")
+    shutil.copy(folder / "tiny.pea.safetensors", folder / "from afar.pea.safetensors")
+    qtbot.waitUntil(lambda: "from afar" in hand.listed(), timeout=PATIENCE)
+    assert segment.model_combo.findText("from afar") >= 0
+    assert hand.find("models_name_edit").text() == "tiny"
+    (folder / "from afar.pea.safetensors").unlink()
+    qtbot.waitUntil(lambda: "from afar" not in hand.listed(), timeout=PATIENCE)
+    assert segment.model_combo.findText("from afar") < 0
+
+
+def test_the_view_becomes_the_picture_of_a_model(hand: ModelsHand, folder: Path) -> None:
+    hand.viewer.add_image(np.random.default_rng(0).random((64, 64)))
+    hand.choose("tiny")
+    assert not hand.find("models_picture").isVisible()
+    size = (folder / "tiny.pea.safetensors").stat().st_size
+    hand.click("models_picture_button")
+    hand.wait()
+    assert hand.find("models_picture").isVisible()
+    entry = next(entry for entry in list_models() if entry.name == "tiny")
+    picture = stored_picture(entry)
+    assert picture is not None
+    pixmap = decoded(picture)
+    assert pixmap is not None
+    assert max(pixmap.width(), pixmap.height()) == 256
+    assert (folder / "tiny.pea.safetensors").stat().st_size - size < 60_000
+
+
+def test_pictures_that_are_none_are_left_out(hand: ModelsHand, folder: Path) -> None:
+    path = folder / "tiny.pea.safetensors"
+    for text in ("no base64 at all!", "AAAA", "A" * 300_000):
+        copy_model(path, path, picture=text)
+        hand.dock.refresh()
+        hand.choose("tiny")
+        assert not hand.find("models_picture").isVisible()
+        assert "A small untrained network." in hand.card
+
+
+def test_a_model_file_opens_its_card_and_no_layer(
+    make_napari_viewer: Callable[..., Any], folder: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    path = copy_model(folder / "tiny.pea.safetensors", tmp_path / "sent.pea.safetensors")
+    viewer.window._qt_viewer._qt_open([str(path)], stack=False)
+    assert len(viewer.layers) == 0
+    hand = ModelsHand(viewer, qtbot)
+    assert hand.listed() == ["shipped", "broken (damaged)", "tiny", "sent"]
+    assert str(path) in hand.card
+    assert not hand.find("models_delete_button").isEnabled()
+    hand.click("models_add_button")
+    hand.wait()
+    assert (folder / "sent.pea.safetensors").exists()
+    assert hand.listed() == ["shipped", "broken (damaged)", "tiny", "sent"]
+    assert "imported: " in hand.card
+    assert not hand.find("models_add_button").isVisible()
+
+
+def test_a_damaged_file_opens_a_card_that_says_so(
+    make_napari_viewer: Callable[..., Any], folder: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    path = tmp_path / "cut.pea.safetensors"
+    path.write_bytes((folder / "tiny.pea.safetensors").read_bytes()[:200])
+    viewer.open(path, plugin="napari-pea")
+    assert len(viewer.layers) == 0
+    hand = ModelsHand(viewer, qtbot)
+    assert hand.listed()[-1] == "cut (damaged)"
+    assert "is damaged" in hand.card
+    assert not hand.find("models_add_button").isEnabled()
