@@ -137,6 +137,8 @@ def test_lsim_compares_the_pairs_of_its_table() -> None:
         10,
     ]
     assert graph_offsets(2) == tuple(offset[1:] for offset in graph if not offset[0])
+    assert graph_offsets(preset=True) == (*graph[:7], *graph[12:])
+    assert graph_offsets(2, preset=True) == graph_offsets(2)
     assert len(sparse_offsets(0)) == 18
     assert set(sparse_offsets(0)) - set(graph) == {(-3, 0, 0), (-4, 0, 0)}
 

@@ -133,31 +133,42 @@ def average_linkage(
     mask: NDArray[np.bool_] | None = None,
     bias: float = 0.0,
     watershed: WatershedSettings = AVERAGE_PIECES,
+    lifted: bool = False,
     cancel: CancelToken | None = None,
 ) -> NDArray[np.uint32]:
     """Partition by average linkage of watershed pieces (GaspAvg, methods B6).
 
-    The weight of two pieces in contact is the mean affinity of all pixel pairs between them,
-    those of long range included, less 1/2. They merge from the highest weight down to 0, and
-    weights of merged pieces are averaged. Unlike in LSIM, pieces that do not touch have no
-    weight.
+    The weight of two pieces is the mean affinity of all pixel pairs between them, those of
+    long range included, less 1/2. They merge from the highest weight down to 0, and weights of
+    merged pieces are averaged.
 
     Parameters
     ----------
     affinities, offsets, n_attractive, mask, bias, watershed, cancel
         See `multicut`; all channels are used.
+    lifted : bool
+        Whether pieces that do not touch have a weight too, as in LSIM, if pairs of long range
+        link them.
 
     Returns
     -------
     array of uint32, shape (*spatial)
-        Objects numbered from 1 in the order of their first pixels; 0 outside the mask.
+        Objects numbered from 1 in the order of their first pixels; 0 outside the mask. With
+        lifted edges an object may consist of several pieces.
 
     Raises
     ------
     Cancelled
         If `cancel` was set.
+
+    Notes
+    -----
+    LSIM lets only pieces that touch be merged, whatever the weight of the others. The engine
+    takes a pair that may not be merged and attracts for a ban to merge the two, so that here
+    lifted edges may merge.
     """
-    from elf.segmentation.gasp import GaspFromAffinities
+    from elf.segmentation.gasp import run_GASP
+    from elf.segmentation.gasp_utils import AccumulatorLongRangeAffs
 
     stack, steps, inside = _in_3d(affinities, offsets, mask)
     pieces = watershed_pieces(stack[:n_attractive], steps[:n_attractive], inside, watershed)
@@ -169,17 +180,22 @@ def average_linkage(
         # The background is a piece like others, but nothing is drawn to it.
         numbers[~inside] = pieces.max()
         stack = np.where(_both_inside(inside, steps), stack, np.float32(0))
-    agglomerate = GaspFromAffinities(
+    graph = AccumulatorLongRangeAffs(
         [list(step) for step in steps],
-        beta_bias=_boundary_bias(bias),
-        # No edges between pieces that do not touch: the engine takes one that attracts for
-        # a ban to merge the two.
-        offsets_probabilities=0.0,
-        superpixel_generator=lambda *_, **__: numbers,
-        run_GASP_kwargs={"linkage_criteria": "average"},
+        offset_probabilities=None if lifted else np.zeros(len(steps), dtype=np.float32),
+        verbose=False,
+        n_threads=1,
+        return_dict=True,
+    )(stack, numbers)
+    check_cancel(cancel)
+    objects, _ = run_GASP(
+        graph["graph"],
+        graph["edge_indicators"] - _boundary_bias(bias),
+        linkage_criteria="average",
+        edge_sizes=graph["edge_sizes"],
     )
-    merged, _ = agglomerate(stack)
-    return as_objects(np.where(pieces > 0, merged + 1, 0).reshape(affinities.shape[1:]))
+    merged = np.where(pieces > 0, np.asarray(objects)[numbers].astype(np.int64) + 1, 0)
+    return as_objects(merged.reshape(affinities.shape[1:]))
 
 
 def watershed_pieces(

@@ -127,9 +127,21 @@ class Neighborhood:
         return Neighborhood(self.ranges[:n_ranges], self.connectivity, self.ndim, z_ranges)
 
 
-def graph_offsets(ndim: int = 3) -> tuple[Offset, ...]:
-    """Return the pixel pairs that LSIM partitions with (methods B5): 16 in 3D, 10 in 2D."""
-    return _along(_GRAPH, ndim)
+def graph_offsets(ndim: int = 3, *, preset: bool = False) -> tuple[Offset, ...]:
+    """Return the pixel pairs that LSIM partitions with (methods B5): 16 in 3D, 10 in 2D.
+
+    Parameters
+    ----------
+    ndim : int, optional
+        2 or 3.
+    preset : bool, optional
+        Whether only those are returned that the authors validate with: 11 of the 16. Across
+        sections these are the direct neighbours alone, so that in 2D nothing is missing.
+    """
+    graph = _along(_GRAPH, ndim)
+    if not preset or ndim == 2:
+        return graph
+    return tuple(offset for offset in graph if not offset[0] or offset == graph[0])
 
 
 def sparse_offsets(level: int, ndim: int = 3) -> tuple[Offset, ...]:

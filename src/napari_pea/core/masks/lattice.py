@@ -89,6 +89,20 @@ class MaskLattice:
             for step, stride, furthest in zip(offset, self.strides, self.reach, strict=True)
         )
 
+    def entry(self, offset: Sequence[int]) -> int:
+        """Return the flat index of the entry that an offset leads to from the pixel of a mask.
+
+        Parameters
+        ----------
+        offset : sequence of int
+            In pixels; one that the mask reaches.
+        """
+        places = [
+            side // 2 + step // stride
+            for side, step, stride in zip(self.shape, offset, self.strides, strict=True)
+        ]
+        return int(np.ravel_multi_index(tuple(places), self.shape))
+
     def pairs(
         self, offset: Sequence[int], trim: Sequence[int] = ()
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,0 +1,56 @@
+"""Affinities read off single masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_pea.core.errors import Cancelled, InputError
+from napari_pea.core.masks.entries import central_entries
+from napari_pea.core.masks.lattice import MaskLattice
+from napari_pea.core.progress import CancelToken
+
+LATTICES = (MaskLattice((1, 1, 1)), MaskLattice((1, 4, 4)))
+SHAPE = (4, 9, 11)
+
+
+def drawn():
+    rng = np.random.default_rng(0)
+    masks = [rng.random((lattice.size, *SHAPE), dtype=np.float32) for lattice in LATTICES]
+    return masks, lambda branch, region: masks[branch][(slice(None), *region)]
+
+
+@pytest.mark.parametrize("most_bytes", [2**29, 2**16])
+def test_the_mask_of_a_pixel_is_asked(most_bytes: int) -> None:
+    masks, read = drawn()
+    offsets = [(0, 0, -1), (0, -8, 8), (-2, 0, 0)]
+    found = central_entries(SHAPE, read, LATTICES, offsets, most_bytes=most_bytes)
+    near, far, across = (
+        [
+            mask.reshape(*lattice.shape, *SHAPE)[place]
+            for mask, lattice in zip(masks, LATTICES, strict=True)
+        ]
+        for place in ((2, 3, 2), (2, 1, 5), (0, 3, 3))
+    )
+    np.testing.assert_array_equal(found[0, ..., 1:], near[0][..., 1:])
+    np.testing.assert_array_equal(found[1, :, 8:, :3], far[1][:, 8:, :3])
+    # Both kinds of masks hold sections.
+    np.testing.assert_allclose(found[2, 2:], (across[0] + across[1])[2:] / 2)
+    # Nothing is said about what lies outside.
+    assert not found[0, ..., 0].any()
+    assert not found[1, :, :8].any()
+    assert not found[2, :2].any()
+
+
+def test_what_no_mask_reaches_is_refused() -> None:
+    _, read = drawn()
+    with pytest.raises(InputError, match="do not reach the offset"):
+        central_entries(SHAPE, read, LATTICES, [(0, 0, -7)])
+
+
+def test_reading_can_be_cancelled() -> None:
+    _, read = drawn()
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        central_entries(SHAPE, read, LATTICES, [(0, 0, -1)], cancel=token)
