@@ -1,66 +1,79 @@
-"""Affinities read off single masks, without asking all masks that hold a pair (methods B4)."""
+"""What single masks say, beside what all masks that hold a pair agree on (methods B4)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_pea.core.masks.aggregation import only_inside
-from napari_pea.core.masks.blocks import MOST_BYTES, MaskReader, blocks_of
+from napari_pea.core.masks.blocks import MaskReader, Region
 from napari_pea.core.masks.lattice import MaskLattice, sources_of
 from napari_pea.core.neighborhood import Offset
-from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def central_entries(
-    shape: Sequence[int],
-    read: MaskReader,
-    lattices: Sequence[MaskLattice],
-    offsets: Sequence[Offset],
-    *,
-    most_bytes: int = MOST_BYTES,
-    progress: Progress = ignore_progress,
-    cancel: CancelToken | None = None,
-) -> NDArray[np.float32]:
-    """Return what the mask of a pixel says about the pixel an offset away.
+class EntryRecorder:
+    """Reads masks for others and keeps what each says about the pixels an offset away.
 
     Parameters
     ----------
-    shape, read, lattices, offsets, most_bytes, progress, cancel
-        See `napari_pea.core.masks.aggregation.aggregate`. The same kinds of masks are asked
-        about an offset; where these are several, the mean counts.
-
-    Returns
-    -------
-    array of float32, shape (N, *spatial)
-        Affinities from 0 to 1; 0 where the partner lies outside the image.
+    read : MaskReader
+        Where masks come from.
+    shape : sequence of int
+        Of the image.
+    lattices : sequence of MaskLattice
+        Of the kinds of masks.
+    offsets : sequence of offset
+        The pairs, in pixels.
 
     Raises
     ------
     InputError
         If masks do not reach an offset.
-    Cancelled
-        If `cancel` was set.
     """
-    branches = [[source.branch for source in sources_of(offset, lattices)] for offset in offsets]
-    used = sorted({branch for asked in branches for branch in asked})
-    affinities = np.zeros((len(offsets), *shape), dtype=np.float32)
-    # Nothing around a block is asked for, so that it may be as large as its surroundings.
-    blocks = list(blocks_of(shape, lattices, most_bytes))
-    for done, block in enumerate(blocks):
-        progress(done, len(blocks))
-        for branch in used:
-            check_cancel(cancel)
-            masks = read(branch, block)
-            for channel, (offset, asked) in enumerate(zip(offsets, branches, strict=True)):
-                if branch in asked:
-                    entry = lattices[branch].entry(offset)
-                    affinities[channel][block] += np.asarray(masks[entry]) / len(asked)
-    only_inside(affinities, offsets)
-    progress(len(blocks), len(blocks))
-    return affinities
+
+    def __init__(
+        self,
+        read: MaskReader,
+        shape: Sequence[int],
+        lattices: Sequence[MaskLattice],
+        offsets: Sequence[Offset],
+    ) -> None:
+        self._read = read
+        self._offsets = offsets
+        # The same kinds of masks tell about an offset as in the mean of all masks.
+        self._asked = [
+            {
+                source.branch: lattices[source.branch].entry(offset)
+                for source in sources_of(offset, lattices)
+            }
+            for offset in offsets
+        ]
+        self._said = [
+            {branch: np.zeros(shape, dtype=np.float32) for branch in asked} for asked in self._asked
+        ]
+
+    def __call__(self, branch: int, region: Region) -> Any:
+        """Return the masks of some pixels as they were read."""
+        masks = self._read(branch, region)
+        for asked, said in zip(self._asked, self._said, strict=True):
+            if branch in asked:
+                entry = masks[asked[branch]]
+                said[branch][region] = entry if isinstance(entry, np.ndarray) else entry.cpu()
+        return masks
+
+    def affinities(self) -> NDArray[np.float32]:
+        """Return the affinities that the mask of a pixel alone tells, shape (N, *spatial).
+
+        Where several kinds of masks reach an offset, the mean; 0 where the partner lies outside
+        the image, or the mask of a pixel was not read.
+        """
+        found: NDArray[np.float32] = np.stack(
+            [np.mean(list(said.values()), axis=0, dtype=np.float32) for said in self._said]
+        )
+        only_inside(found, self._offsets)
+        return found
