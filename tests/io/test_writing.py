@@ -147,14 +147,16 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
         write_labels(tmp_path / "taken" / "labels.tif", LABELS)
 
 
-def test_labels_can_say_how_they_were_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["tif", "ome.zarr"])
+def test_labels_can_say_how_they_were_made(tmp_path: Path, suffix: str) -> None:
     labels = np.arange(12, dtype=np.uint32).reshape(3, 4)
     about = {"settings": {"ranges": [1, 3]}, "image": "Zellen & <Kerne> µ"}
-    write_labels(tmp_path / "with.tif", labels, about=about)
-    assert read_about(tmp_path / "with.tif") == about
-    np.testing.assert_array_equal(read_labels(tmp_path / "with.tif"), labels)
-    write_labels(tmp_path / "without.tif", labels)
-    assert read_about(tmp_path / "without.tif") is None
-    (tmp_path / "text.tif").write_text("nothing")
-    with pytest.raises(InputError, match=r"text\.tif could not be read"):
-        read_about(tmp_path / "text.tif")
+    write_labels(tmp_path / f"with.{suffix}", labels, about=about)
+    assert read_about(tmp_path / f"with.{suffix}") == about
+    np.testing.assert_array_equal(read_labels(tmp_path / f"with.{suffix}"), labels)
+    write_labels(tmp_path / f"without.{suffix}", labels)
+    assert read_about(tmp_path / f"without.{suffix}") is None
+    bad = tmp_path / f"text.{suffix}"
+    bad.write_text("nothing")
+    with pytest.raises(InputError, match=rf"{bad.name} could not be read"):
+        read_about(bad)

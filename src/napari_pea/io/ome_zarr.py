@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Side of the chunks that labels are stored in.
 CHUNK = 1024
+#: The attribute in which our own labels say how they were made.
+NOTE = "napari_pea"
 #: The axes of images from before version 0.3.
 EARLY_AXES = "tczyx"
 
@@ -82,9 +84,13 @@ def open_multiscale(path: Path) -> list[zarr.Array[Any]]:
 
 
 def write_ome_zarr(
-    path: Path, labels: NDArray[Any], axes: str, pixel_size: tuple[float, ...] | None
-) -> None:
-    """Write labels as an OME-Zarr image of version 0.4 with one level."""
+    path: Path,
+    labels: NDArray[Any],
+    axes: str,
+    pixel_size: tuple[float, ...] | None,
+    about: Mapping[str, Any] | None = None,
+) -> zarr.Group:
+    """Write labels as an OME-Zarr image of version 0.4 with one level; return its group."""
     group = zarr.open_group(path, mode="w", zarr_format=2)
     chunks = tuple(min(CHUNK, size) for size in labels.shape)
     array = group.create_array(
@@ -96,6 +102,16 @@ def write_ome_zarr(
     )
     array[...] = labels
     describe_labels(group, path.stem, axes, pixel_size, [(1,) * labels.ndim])
+    if about is not None:
+        group.attrs.update({NOTE: dict(about)})
+    return group
+
+
+def read_zarr_note(path: Path) -> dict[str, Any] | None:
+    """Return how the labels in an OME-Zarr were made, None if it does not say."""
+    node = zarr.open(path, mode="r")
+    told = None if isinstance(node, zarr.Array) else node.attrs.get(NOTE)
+    return told if isinstance(told, dict) else None
 
 
 def describe_labels(

@@ -93,30 +93,24 @@ def read_image(path: str | Path) -> ImageData:
 
 
 def read_about(path: str | Path) -> dict[str, Any] | None:
-    """Return how the labels in a TIFF were made, if it says so.
+    """Return how labels were made, if their file says so.
 
     Parameters
     ----------
     path : str or Path
-        A file that `write_labels` may have written.
+        A TIFF or OME-Zarr that `write_labels` may have written.
 
     Raises
     ------
     InputError
-        If it is no TIFF.
+        If it is neither, or damaged.
     """
-    import tifffile
-
-    from napari_pea.io.tiff import read_note
-
+    path = Path(path)
+    read = _read_zarr_note if path.suffix.lower() == ".zarr" else _read_tiff_note
     try:
-        note = read_note(Path(path))
-    except (OSError, tifffile.TiffFileError) as error:
+        told = read(path)
+    except (OSError, ValueError, KeyError) as error:  # tifffile's error is a ValueError
         raise InputError(f"{path} could not be read: {error}.") from error
-    try:
-        told = json.loads(note or "null")
-    except json.JSONDecodeError:
-        return None
     about = told.get("napari_pea") if isinstance(told, dict) else None
     return about if isinstance(about, dict) else None
 
@@ -183,6 +177,22 @@ def _read_tiff(path: Path) -> ImageData:
     from napari_pea.io.tiff import read_tiff
 
     return ImageData(*read_tiff(path))
+
+
+def _read_tiff_note(path: Path) -> Any:
+    from napari_pea.io.tiff import read_note
+
+    note = read_note(path)
+    try:
+        return json.loads(note or "null")
+    except json.JSONDecodeError:
+        return None
+
+
+def _read_zarr_note(path: Path) -> Any:
+    from napari_pea.io.ome_zarr import read_zarr_note
+
+    return {"napari_pea": read_zarr_note(path)}
 
 
 def _read_zarr(path: Path) -> ImageData:

@@ -46,7 +46,7 @@ def write_labels(
     pixel_size : sequence of float, optional
         Micrometres along each axis; TIFF and Zarr keep them.
     about : dict, optional
-        How the labels were made, as plain values; TIFF keeps them.
+        How the labels were made, as plain values; TIFF and Zarr keep them.
 
     Raises
     ------
@@ -66,12 +66,12 @@ def write_labels(
         raise InputError(
             f"Labels of shape {labels.shape} need {labels.ndim} pixel sizes, not {len(sizes)}."
         )
-    with _reported(path):
+    with reported(path):
         if suffix == ".zarr":
             from napari_pea.io.ome_zarr import write_ome_zarr
 
-            with _atomic_folder(path) as temporary:
-                write_ome_zarr(temporary, labels, axes, sizes)
+            with atomic_folder(path) as temporary:
+                write_ome_zarr(temporary, labels, axes, sizes, about)
             return
         with atomic_write(path) as temporary:
             if suffix == ".npy":
@@ -99,7 +99,7 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
         If the disk is full or the folder cannot be written to.
     """
     path = Path(path)
-    with _reported(path), atomic_write(path) as temporary:
+    with reported(path), atomic_write(path) as temporary:
         table.to_csv(temporary, index=False)
 
 
@@ -125,7 +125,7 @@ def _smallest(labels: NDArray[Any], path: Path) -> NDArray[Any]:
 
 
 @contextmanager
-def _reported(path: Path) -> Iterator[None]:
+def reported(path: Path) -> Iterator[None]:
     """Turn errors of the system into one sentence."""
     try:
         yield
@@ -135,7 +135,7 @@ def _reported(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder that takes the place of `path` if all goes well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:

@@ -13,7 +13,7 @@ from napari_pea.core.errors import InputError
 from napari_pea.widgets.corrections_group import restore_corrections
 from napari_pea.widgets.live import Live
 from napari_pea.widgets.repeat import as_command, as_python, settings_from
-from napari_pea.widgets.result_files import SUFFIX, save_result
+from napari_pea.widgets.result_files import SUFFIX, save_result, told_by
 from napari_pea.widgets.results import is_result
 from napari_pea.widgets.state import SegmentState
 
@@ -82,13 +82,12 @@ class RepeatGroup(QWidget):
         if not is_result(layer) or self._state.results.is_adding(layer):
             return
         try:
-            self._take_over(layer)
+            self._take_over(layer, layer.metadata["napari_pea"])
         except InputError:
             return
 
-    def _take_over(self, layer: Layer) -> None:
+    def _take_over(self, layer: Layer, told: dict[str, Any]) -> None:
         """Take over settings and strokes of a result."""
-        told = layer.metadata["napari_pea"]
         settings, ndim = settings_from(told), self._state.live.ndim
         if told.get("ndim", ndim) != ndim:
             raise InputError(
@@ -124,9 +123,10 @@ class RepeatGroup(QWidget):
     def _on_restore_clicked(self) -> None:
         active = self._layers.selection.active
         try:
-            if active is None or not is_result(active):
+            told = None if active is None else told_by(active)
+            if active is None or told is None:
                 raise InputError("Select a result in the layer list first.")
-            self._take_over(active)
+            self._take_over(active, told)
         except InputError as error:
             self._refuse(error)
 

@@ -1,8 +1,8 @@
-"""Results as files that keep how they were made."""
+"""Results as files that keep how they were made: OME-TIFF and OME-Zarr."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +10,19 @@ import numpy as np
 
 from napari_pea.core.errors import InputError
 from napari_pea.io import read_about, read_labels, write_labels
+from napari_pea.io.units import complete, in_micrometres
 from napari_pea.widgets.places import plain_place
-from napari_pea.widgets.results import BLOCKS, is_result
+from napari_pea.widgets.results import BLOCKS, LABELS, is_result
 
 if TYPE_CHECKING:
-    from napari.layers import Labels
+    from napari.layers import Labels, Layer
 
 #: napari opens files that end like this with their settings.
 SUFFIX = ".pea.tif"
+#: Folders of labels with their settings.
+FOLDER_SUFFIX = ".zarr"
+#: What tells where a layer lies.
+PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
 
 def save_result(layer: Labels, path: str | Path) -> Path:
@@ -28,7 +33,7 @@ def save_result(layer: Labels, path: str | Path) -> Path:
     layer : napari.layers.Labels
         A result.
     path : str or Path
-        The file; `SUFFIX` is added if it is missing.
+        The file; `SUFFIX` is added if it is missing, unless it is an OME-Zarr.
 
     Returns
     -------
@@ -42,15 +47,65 @@ def save_result(layer: Labels, path: str | Path) -> Path:
     """
     if not is_result(layer) or not hasattr(layer, "selected_label"):
         raise InputError(f"The layer {layer.name!r} holds no labels of this plugin.")
-    told = layer.metadata["napari_pea"]
-    if told["kind"] == BLOCKS[0]:
-        raise InputError(f"The labels {layer.name!r} are on disk already: {told['path']}.")
     target = Path(path)
-    if not target.name.endswith(SUFFIX):
+    if not target.name.endswith((SUFFIX, FOLDER_SUFFIX)):
         target = target.with_name(f"{target.name.removesuffix('.tif')}{SUFFIX}")
-    about = {**told, "place": plain_place(layer), "name": layer.name}
-    write_labels(target, np.asarray(layer.data), about=about)
+    _write(target, layer.data, layer.name, layer.metadata["napari_pea"], plain_place(layer))
     return target
+
+
+def write_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Write a layer of labels for napari, with its place and, if it is a result, its settings.
+
+    Parameters
+    ----------
+    path : str
+        A TIFF, or a folder that ends with .zarr.
+    data : array of int
+        The labels.
+    attributes : dict
+        Everything else about the layer.
+
+    Returns
+    -------
+    list of str
+        What was written.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    told = (attributes.get("metadata") or {}).get("napari_pea") or {}
+    place = {name: _plain(name, attributes[name]) for name in PLACE if name in attributes}
+    _write(Path(path), data, str(attributes.get("name", Path(path).stem)), told, place)
+    return [path]
+
+
+def told_by(layer: Layer) -> dict[str, Any] | None:
+    """Return how the labels of a layer were made, as it or the file that it was read from says.
+
+    Parameters
+    ----------
+    layer : napari.layers.Layer
+        Any layer; files of the command line say it too.
+
+    Returns
+    -------
+    dict or None
+        As ``metadata["napari_pea"]`` of a result; None if nobody says.
+    """
+    if is_result(layer):
+        told: dict[str, Any] = layer.metadata["napari_pea"]
+        return told
+    path = str(layer.source.path or "")
+    if not path.endswith((".tif", ".tiff", FOLDER_SUFFIX)):
+        return None
+    try:
+        found = read_about(path)
+    except InputError:
+        return None
+    return found if found and "settings" in found else None
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], Any] | None:
@@ -62,25 +117,72 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], Any] | None
         What the user opens.
     """
     paths = [path] if isinstance(path, str) else path
-    if not paths or not all(each.endswith(SUFFIX) for each in paths):
+    if not paths or not all(_is_result(each) for each in paths):
         return None
-    return _layers_of
+    return layers_of
 
 
-def _layers_of(path: str | list[str]) -> list[tuple[Any, dict[str, Any], str]]:
-    """Return the layers of result files, as napari's readers do."""
-    paths = [path] if isinstance(path, str) else path
-    layers = []
-    for each in paths:
-        about = dict(read_about(each) or {})
-        place = about.pop("place", {})
-        name = about.pop("name", Path(each).name.removesuffix(SUFFIX))
-        arguments: dict[str, Any] = {"name": name, **place}
-        if about:
-            arguments["metadata"] = {"napari_pea": about}
-        labels = read_labels(each)
-        n_axes = len(place.get("scale", labels.shape))
-        # Axes of length 1 may be lost in the file.
-        labels = labels.reshape((1,) * (n_axes - labels.ndim) + labels.shape)
-        layers.append((labels, arguments, "labels"))
-    return layers
+def layers_of(path: str | list[str]) -> list[tuple[Any, dict[str, Any], str]]:
+    """Return the layers of result files, as napari's readers do.
+
+    Parameters
+    ----------
+    path : str or list of str
+        Files of results.
+    """
+    return [_layer_of(each) for each in ([path] if isinstance(path, str) else path)]
+
+
+def _layer_of(path: str) -> tuple[Any, dict[str, Any], str]:
+    about = dict(read_about(path) or {})
+    place = about.pop("place", {})
+    name = about.pop("name", Path(path).name.removesuffix(SUFFIX).removesuffix(FOLDER_SUFFIX))
+    arguments: dict[str, Any] = {"name": name, **place}
+    if about:
+        arguments["metadata"] = {"napari_pea": {"kind": LABELS[0], **about}}
+    labels = read_labels(path)
+    n_axes = len(place.get("scale", labels.shape))
+    # Axes of length 1 may be lost in the file.
+    labels = labels.reshape((1,) * (n_axes - labels.ndim) + labels.shape)
+    return labels, arguments, "labels"
+
+
+def _is_result(path: str) -> bool:
+    """Whether a path is what this module has written."""
+    if path.endswith(SUFFIX):
+        return True
+    if not path.rstrip("/\\").endswith(FOLDER_SUFFIX):
+        return False
+    try:
+        return read_about(path) is not None
+    except InputError:
+        return False
+
+
+def _write(path: Path, data: Any, name: str, told: dict[str, Any], place: dict[str, Any]) -> None:
+    """Write labels with what is known about them."""
+    if told.get("kind") == BLOCKS[0]:
+        raise InputError(f"The labels {name!r} are on disk already: {told['path']}.")
+    labels = np.asarray(data)
+    # Axes of length 1 in front come back with the place.
+    while labels.ndim > 3 and labels.shape[0] == 1:
+        labels = labels[0]
+    size = _pixel_size(place, labels.ndim)
+    about = {**told, "place": place, "name": name}
+    write_labels(path, labels, pixel_size=size, about=about)
+
+
+def _pixel_size(place: dict[str, Any], ndim: int) -> Sequence[float] | None:
+    """Return the sides of a pixel in micrometres, if the place tells them."""
+    scale, units = place.get("scale", ()), place.get("units") or ()
+    if len(scale) < ndim or len(units) < ndim:
+        return None
+    sides = zip(scale[-ndim:], units[-ndim:], strict=True)
+    return complete([in_micrometres(abs(side), unit) for side, unit in sides])
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return an attribute of a layer as JSON can hold it."""
+    if name in ("units", "axis_labels"):
+        return [str(each) for each in value]
+    return np.asarray(getattr(value, "affine_matrix", value), dtype=float).tolist()
