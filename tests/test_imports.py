@@ -61,7 +61,7 @@ def test_the_core_needs_torch_only_for_networks() -> None:
     assert loaded_by(names, ("torch",)) == []
 
 
-@pytest.mark.parametrize("part", ["core", "io", "training", "models", "volumes"])
+@pytest.mark.parametrize("part", ["batch", "core", "io", "training", "models", "volumes"])
 def test_nothing_below_the_widgets_needs_a_window(part: str) -> None:
     names = modules(part)
     assert len(names) > 3

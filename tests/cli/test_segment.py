@@ -33,7 +33,8 @@ def test_each_image_becomes_a_label_file(
     out = tmp_path / "out"
     result = run("segment", images, "-o", out, "--model", tiny_model_path)
     assert result.exit_code == 0, result.output
-    assert sorted(path.name for path in out.iterdir()) == [f"disks{n}.tif" for n in range(4)]
+    names = [*(f"disks{n}.tif" for n in range(4)), "summary.csv"]
+    assert sorted(path.name for path in out.iterdir()) == names
     for number in range(4):
         image = np.load(images / f"disks{number}.npy")
         expected = napari_pea.segment(image, tiny_model_path)
@@ -172,7 +173,7 @@ def test_one_bad_image_does_not_stop_the_others(
     out = tmp_path / "out"
     result = run("segment", folder, "-o", out, "-m", tiny_model_path)
     assert result.exit_code == 1
-    assert [path.name for path in out.iterdir()] == ["h_good.tif"]
+    assert sorted(path.name for path in out.iterdir()) == ["h_good.tif", "summary.csv"]
     lines = result.stderr.splitlines()
     sentences = [sentence for _, sentence in bad.values()] + ["is damaged"]
     names = [*bad, "g_damaged"]
@@ -293,7 +294,7 @@ def test_interrupt_stops_cleanly(
     result = run("segment", disks[0], "-o", out, "-m", tiny_model_path)
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == "Stopped."
-    assert [path.name for path in out.iterdir()] == ["disks0.tif"]
+    assert sorted(path.name for path in out.iterdir()) == ["disks0.tif", "summary.csv"]
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -339,3 +340,68 @@ def test_a_batch_that_was_stopped_goes_on(
     assert [Path(entry["skipped"]).name for entry in report["images"]] == [
         f"disks{number}.tif" for number in range(4)
     ]
+
+
+def test_all_objects_of_all_images_stand_in_one_table(
+    run: Run, disks: tuple[Path, Path], tmp_path: Path, tiny_model_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = ["segment", disks[0], "-o", out, "-m", tiny_model_path, "--foreground-threshold", 0]
+    result = run(*command, "--table")
+    assert f"All objects: {out / 'summary.csv'}" in result.stdout
+    summary = pd.read_csv(out / "summary.csv")
+    tables = {f"disks{n}.npy": pd.read_csv(out / f"disks{n}.csv") for n in range(4)}
+    assert list(summary["image"].unique()) == list(tables)
+    for name, table in tables.items():
+        rows = summary[summary["image"] == name].drop(columns="image").reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows, table)
+    # A single image has none unless it is asked for.
+    run("segment", disks[0] / "disks0.npy", "-o", tmp_path / "one", "-m", tiny_model_path)
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["disks0.tif"]
+    one = tmp_path / "one"
+    run("segment", disks[0] / "disks1.npy", "-o", one, "-m", tiny_model_path, "--summary")
+    assert set(pd.read_csv(one / "summary.csv")["image"]) == {"disks1.npy"}
+
+
+def test_resuming_makes_only_what_is_missing_or_differs(
+    run: Run, fails: Fails, disks: tuple[Path, Path], tmp_path: Path, tiny_model_path: Path
+) -> None:
+    images, out = disks[0], tmp_path / "out"
+    command = ["segment", images, "-o", out, "-m", tiny_model_path, "--foreground-threshold", 0]
+    assert run(*command).exit_code == 0
+    whole = pd.read_csv(out / "summary.csv")
+    (out / "disks2.tif").unlink()
+    np.save(images / "disks3.npy", np.load(images / "disks0.npy"))
+    assert "--resume and --overwrite exclude each other" in fails(
+        *command, "--overwrite", "--resume"
+    ).replace("--overwrite and --resume", "--resume and --overwrite")
+
+    def made(*options: object) -> list[str]:
+        result = run(*command, "--resume", "--json", *options)
+        assert result.exit_code == 0, result.output
+        told = json.loads(result.stdout)["images"]
+        return [Path(entry["image"]).stem for entry in told if "labels" in entry]
+
+    assert made() == ["disks2", "disks3"]
+    assert made() == []
+    again = pd.read_csv(out / "summary.csv")
+    for number in range(3):
+        name = f"disks{number}.npy"
+        expected = whole[whole["image"] == name].reset_index(drop=True)
+        pd.testing.assert_frame_equal(
+            again[again["image"] == name].reset_index(drop=True), expected
+        )
+    # With other settings everything is made again.
+    assert made("--min-size", 3) == [f"disks{number}" for number in range(4)]
+
+
+def test_a_table_of_something_else_is_not_replaced(
+    fails: Fails, disks: tuple[Path, Path], tmp_path: Path, tiny_model_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "summary.csv").write_text("name,value\nmine,1\n")
+    sentence = fails("segment", disks[0], "-o", out, "-m", tiny_model_path)
+    assert "summary.csv is no table of objects" in sentence
+    assert (out / "summary.csv").read_text() == "name,value\nmine,1\n"
+    assert len(list(out.iterdir())) == 1

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,22 +30,17 @@ from napari_pea.cli.settings_options import (
     ZRanges,
     setting_changes,
 )
-from napari_pea.core.errors import InputError, is_out_of_memory
-from napari_pea.core.progress import CancelToken, Progress
+from napari_pea.core.errors import InputError
+from napari_pea.core.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
-    from napari_pea.core.settings import SegmentationSettings
-    from napari_pea.models.model import Model
+    from napari_pea.batch.queue import Item
 
-
-@dataclass(frozen=True)
-class Job:
-    """One image and where its results go; it is skipped if they are there already."""
-
-    image: Path
-    labels: Path
-    table: Path | None
-    skip: bool = False
+#: What helps if there are results already.
+IF_THERE = (
+    "choose another folder, replace what is there with --overwrite, or go on with the rest with "
+    "--resume or --skip-existing"
+)
 
 
 def segment(
@@ -88,6 +81,22 @@ def segment(
             help="Skip images whose labels exist already, to go on with what was stopped.",
         ),
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Skip images whose labels were made with the same settings and model, and "
+            "make the others again.",
+        ),
+    ] = False,
+    summary: Annotated[
+        bool | None,
+        typer.Option(
+            "--summary/--no-summary",
+            help="Write summary.csv with the objects of all images; by default if there are "
+            "several.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Segment images and write their labels.
@@ -107,15 +116,19 @@ def segment(
         fill_holes,
         average_masks,
     )
+    ways = {"--overwrite": overwrite, "--skip-existing": skip_existing, "--resume": resume}
+    chosen = [name for name, is_chosen in ways.items() if is_chosen]
+    if len(chosen) > 1:
+        raise InputError(f"{' and '.join(chosen)} exclude each other: give one of them.")
+    from napari_pea.batch.queue import SUMMARY, State, plan
+    from napari_pea.batch.recipe import recipe_of
+    from napari_pea.batch.runner import run_batch, skip_done
+    from napari_pea.batch.summary import Summary
     from napari_pea.io import image_files
 
-    jobs = plan(
-        image_files(images),
-        output,
-        table=table,
-        overwrite=overwrite,
-        skip_existing=skip_existing,
-    )
+    items = plan(image_files(images), output, tables=table, may_exist=bool(chosen), advice=IF_THERE)
+    wants_summary = len(items) > 1 if summary is None else summary
+    whole = Summary(output / SUMMARY) if wants_summary else None
     from napari_pea.models.catalogue import load_model
 
     loaded = load_model(model, device)
@@ -123,135 +136,84 @@ def segment(
     # These two say what does not fit before any image is read.
     settings.neighborhood(loaded.ndim)
     settings.strides_for(loaded.ndim)
-    reports = []
-    with cancel_on_interrupt() as cancel:
-        for number, job in enumerate(jobs, start=1):
-            cancel.check()
-            if job.skip:
-                reports.append({"image": str(job.image), "skipped": str(job.labels)})
-                if not as_json:
-                    typer.echo(f"{job.image} skipped: {job.labels} exists already")
-                continue
-            with progress_bar(f"{job.image.name} ({number}/{len(jobs)})") as progress:
-                report = _run(
-                    job,
-                    loaded,
-                    settings,
-                    channel=channel,
-                    channel_axis=channel_axis,
-                    tile=tile,
-                    progress=progress,
-                    cancel=cancel,
-                )
-            reports.append(report)
-            if "error" in report:
-                print_error(report["error"])
-            elif not as_json:
-                typer.echo(
-                    f"{job.image} -> {job.labels}: {report['objects']} objects, "
-                    f"{report['seconds']:.1f} s"
-                )
+    recipe = recipe_of(
+        loaded, model, settings, channel=channel, channel_axis=channel_axis, tile=tile
+    )
+    if resume:
+        skip_done(items, recipe, whole)
+    for item in items:
+        if skip_existing and item.labels.exists():
+            item.state, item.message = State.SKIPPED, f"{item.labels} exists already"
+    for item in items:
+        if item.state is State.SKIPPED and not as_json:
+            typer.echo(f"{item.image} skipped: {item.message}")
+    todo = sum(item.state is State.WAITING for item in items)
+    with cancel_on_interrupt() as cancel, _Bars(todo, quiet=as_json) as bars:
+        run_batch(
+            items,
+            loaded,
+            recipe,
+            summary=whole,
+            changed=bars.tell,
+            progress=bars.show,
+            cancel=cancel,
+        )
     if as_json:
-        print_json({"model": loaded.name, "settings": settings.as_dict(), "images": reports})
-    if any("error" in report for report in reports):
+        report = {"model": loaded.name, "settings": settings.as_dict()}
+        print_json(report | {"images": [_report(item) for item in items]})
+    elif whole is not None:
+        typer.echo(f"All objects: {output / SUMMARY}")
+    if any(item.state is State.FAILED for item in items):
         raise typer.Exit(SOME_FAILED)
 
 
-def plan(
-    images: Sequence[Path],
-    folder: Path,
-    *,
-    table: bool = False,
-    overwrite: bool = False,
-    skip_existing: bool = False,
-) -> list[Job]:
-    """Return where the results of each image go, before any work is done.
+class _Bars(ExitStack):
+    """A progress bar for each image, and a line when it is done.
 
-    Labels are written last, so with `skip_existing` they tell that an image is done; a
-    table without labels is what is left of an image that was stopped.
-
-    Raises
-    ------
-    InputError
-        If two results would have the same name, one exists already, or one would replace
-        an image.
+    Parameters
+    ----------
+    total : int
+        The number of images.
+    quiet : bool
+        Whether only errors are told.
     """
-    if overwrite and skip_existing:
-        raise InputError("--overwrite and --skip-existing exclude each other: give one of them.")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file: results go to a folder.")
-    jobs: dict[str, Job] = {}
-    inputs = {path.resolve() for path in images}
-    for image in images:
-        stem = image.stem
-        if stem in jobs:
-            raise InputError(
-                f"{jobs[stem].image} and {image} would both become {stem}.tif: segment them "
-                "into different folders."
+
+    def __init__(self, total: int, *, quiet: bool) -> None:
+        super().__init__()
+        self._total = total
+        self._quiet = quiet
+        self._begun = 0
+        self._progress: Progress = ignore_progress
+
+    def show(self, done: int, total: int, /) -> None:
+        """Show the tiles done and the tiles in all of the present image."""
+        self._progress(done, total)
+
+    def tell(self, item: Item) -> None:
+        """Say what becomes of an image."""
+        self.close()
+        if item.state == "running":
+            self._begun += 1
+            title = f"{item.image.name} ({self._begun}/{self._total})"
+            self._progress = self.enter_context(progress_bar(title))
+        elif item.state == "failed":
+            print_error(f"{item.image}: {item.message}")
+        elif item.state == "done" and not self._quiet:
+            typer.echo(
+                f"{item.image} -> {item.labels}: {item.objects} objects, {item.seconds:.1f} s"
             )
-        labels = folder / f"{stem}.tif"
-        job = Job(
-            image,
-            labels,
-            folder / f"{stem}.csv" if table else None,
-            skip=skip_existing and labels.exists(),
-        )
-        if job.labels.resolve() in inputs:
-            raise InputError(
-                f"The result {job.labels} would replace an image that is to be segmented: "
-                "choose another folder."
-            )
-        for path in (job.labels, job.table):
-            if path is not None and path.exists() and not (overwrite or skip_existing):
-                raise InputError(
-                    f"{path} exists already: choose another folder, replace what is there with "
-                    "--overwrite, or go on with the rest with --skip-existing."
-                )
-        jobs[stem] = job
-    return list(jobs.values())
 
 
-def _run(
-    job: Job,
-    model: Model,
-    settings: SegmentationSettings,
-    *,
-    channel: int | None,
-    channel_axis: int | None,
-    tile: int | None,
-    progress: Progress,
-    cancel: CancelToken,
-) -> dict[str, Any]:
-    """Segment one image and return what to report about it."""
-    from napari_pea.core.segmenter import Segmenter
-    from napari_pea.io import read_image, write_labels, write_table
-
-    started = time.perf_counter()
-    try:
-        image = read_image(job.image)
-        if channel_axis is None:
-            image = image.squeezed()
-            channel_axis = image.channel_axis
-        segmenter = Segmenter(
-            model, image.array, channel=channel, channel_axis=channel_axis, tile=tile
-        )
-        result = segmenter.segment(settings, progress=progress, cancel=cancel)
-        size = image.pixel_size
-        fits = size is not None and len(size) == result.labels.ndim
-        if job.table is not None:
-            write_table(job.table, result.table)
-        write_labels(job.labels, result.labels, pixel_size=size if fits else None)
-    except InputError as error:
-        return {"image": str(job.image), "error": f"{job.image}: {error}"}
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        reason = "there is not enough memory; try a smaller --tile"
-        return {"image": str(job.image), "error": f"{job.image}: {reason}."}
+def _report(item: Item) -> dict[str, Any]:
+    """Return what became of an image, for a program."""
+    if item.state == "skipped":
+        return {"image": str(item.image), "skipped": str(item.labels)}
+    if item.state == "failed":
+        return {"image": str(item.image), "error": f"{item.image}: {item.message}"}
     return {
-        "image": str(job.image),
-        "labels": str(job.labels),
-        "table": None if job.table is None else str(job.table),
-        "objects": len(result.table),
-        "seconds": round(time.perf_counter() - started, 3),
+        "image": str(item.image),
+        "labels": str(item.labels),
+        "table": None if item.table is None else str(item.table),
+        "objects": item.objects,
+        "seconds": round(item.seconds, 3),
     }
