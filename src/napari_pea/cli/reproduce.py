@@ -18,7 +18,7 @@ from napari_pea.cli.console import (
 
 
 def reproduce(
-    table: Annotated[str, typer.Argument(help="1, 2, 3, 4, 5, 6, 7 or figure-6.")],
+    table: Annotated[str, typer.Argument(help="1 to 7, figure-6 or speed.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the runs and their tables.")
     ],

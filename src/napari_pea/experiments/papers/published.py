@@ -43,6 +43,9 @@ TABLE_1 = {
     "resnet101": Row("ResNet-101, 34.3 M", _leaves(86.3, 1.42)),
 }
 
+#: Million parameters of these, as the paper tells them.
+SIZES = {"resunet": 4.7, "resnet50": 15.3, "resnet101": 34.3}
+
 #: PEA, table 2, on the validation plants of CVPPP A1, and on A2.
 TABLE_2 = {
     "al-gao": Row("AL-Gao", _leaves(87.1, 1.25) | _leaves(71.1, 2.61, "A2/")),

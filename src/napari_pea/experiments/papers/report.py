@@ -25,9 +25,12 @@ HEADINGS = {
     "voi": "VOI",
     "arand": "ARAND",
     "cremi": "CREMI",
+    "parameters": "parameters, M",
+    "seconds": "seconds an image",
+    "memory": "memory, MB",
 }
-#: Metrics that are counts of objects, not shares of 1.
-COUNTS = frozenset({"dic"})
+#: Decimal places of those that are not shares of 1 or bits, which have four.
+DIGITS = {"dic": 2, "parameters": 2, "seconds": 2, "memory": 0}
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def _figure(metric: str, values: Sequence[float]) -> str:
     known = [value for value in values if not np.isnan(value)]
     if not known:
         return ""
-    digits = 2 if metric.rpartition("/")[2] in COUNTS else 4
+    digits = DIGITS.get(metric.rpartition("/")[2], 4)
     text = f"{np.mean(known):.{digits}f}"
     if len(known) > 1:
         text += f" ± {np.std(known, ddof=1):.{digits}f}"

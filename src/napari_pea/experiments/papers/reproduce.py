@@ -12,6 +12,7 @@ from napari_pea.experiments.papers.adaptive import make_adaptive
 from napari_pea.experiments.papers.budget import Budget
 from napari_pea.experiments.papers.report import Report
 from napari_pea.experiments.papers.request import Maker, Request
+from napari_pea.experiments.papers.speed import make_speed
 from napari_pea.experiments.papers.tables import TABLES
 from napari_pea.experiments.papers.trained import make_trained
 
@@ -19,6 +20,7 @@ from napari_pea.experiments.papers.trained import make_trained
 MAKERS: dict[str, Maker] = {
     **dict.fromkeys(TABLES, make_trained),
     "7": make_adaptive,
+    "speed": make_speed,
 }
 NAMES = tuple(sorted(MAKERS))
 

@@ -8,6 +8,7 @@ from typing import Any
 from napari_pea.core.neighborhood import Neighborhood
 from napari_pea.experiments.arms import Arm
 from napari_pea.experiments.papers.benchmarks import LEAVES
+from napari_pea.experiments.papers.figure import Panel
 from napari_pea.experiments.papers.neuron_benchmarks import SECTIONS
 from napari_pea.experiments.papers.published import (
     TABLE_1,
@@ -24,6 +25,8 @@ PEA = Arm("pea", "PEA: SCM, CCM and EPM")
 #: Dimensions and longest lists of ranges that are compared with those of the paper.
 DIMENSIONS = (4, 8, 32)
 RANGE_SETS = ((1, 3), (1, 3, 5), (1, 3, 5, 9), (1, 3, 5, 9, 15, 27))
+#: What the row with those of the paper is called.
+USUAL = "16 dimensions, ranges as in the paper"
 #: What is learned by the baselines has no pyramid and no second branch.
 PLAIN = {"cross_weight": 0.0, "pyramid_weight": 0.0}
 
@@ -65,6 +68,8 @@ class Table:
         Its columns.
     note : str
         What else has to be known to read it.
+    panels : tuple of Panel
+        The curves of what the paper shows as a figure; none for tables.
     """
 
     name: str
@@ -73,6 +78,7 @@ class Table:
     entries: tuple[Entry, ...]
     metrics: tuple[str, ...] = ("sbd", "dic", "aji", "pq")
     note: str = ""
+    panels: tuple[Panel, ...] = ()
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -107,6 +113,11 @@ def _direct(name: str, title: str, neighborhood: Neighborhood, **settings: Any) 
         {"kind": "affinities", **PLAIN, **settings},
         {"embedding_dim": len(neighborhood.offset_list)},
     )
+
+
+def _ranges(ranges: tuple[int, ...]) -> str:
+    """Return what a row with other ranges is called."""
+    return f"ranges {' '.join(map(str, ranges))}"
 
 
 AL_GAO = _direct("al-gao", "AL-Gao: affinities predicted directly", LEAVES.neighborhood(2))
@@ -236,14 +247,30 @@ TABLES: dict[str, Table] = {
                             recommended={"ranges": ranges},
                         ),
                         "mutex",
-                        Row(f"ranges {' '.join(map(str, ranges))}"),
+                        Row(_ranges(ranges)),
                     )
                     for ranges in RANGE_SETS
                 ),
-                Entry(PEA, "mutex", Row("16 dimensions, ranges as in the paper")),
+                Entry(PEA, "mutex", Row(USUAL)),
             ),
             note="The paper shows these in a figure only, so that there are no numbers to "
             "compare with.",
+            panels=(
+                Panel(
+                    "dimensions of the embedding",
+                    tuple(
+                        (str(count), USUAL if count == 16 else f"{count} dimensions")
+                        for count in sorted((*DIMENSIONS, 16))
+                    ),
+                ),
+                Panel(
+                    "number of ranges",
+                    tuple(
+                        (str(len(ranges)), USUAL if ranges == LEAVES.ranges else _ranges(ranges))
+                        for ranges in sorted((*RANGE_SETS, LEAVES.ranges), key=len)
+                    ),
+                ),
+            ),
         ),
     )
 }

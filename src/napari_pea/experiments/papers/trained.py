@@ -17,6 +17,7 @@ from napari_pea.experiments.arms import Arm, Outcome, compare
 from napari_pea.experiments.papers import benchmarks
 from napari_pea.experiments.papers.benchmark import Benchmark
 from napari_pea.experiments.papers.budget import Budget
+from napari_pea.experiments.papers.figure import draw
 from napari_pea.experiments.papers.report import Line, Report
 from napari_pea.experiments.papers.request import Request
 from napari_pea.experiments.papers.scoring import SECONDS, score_pieces, score_ways
@@ -89,7 +90,11 @@ def make_trained(request: Request) -> list[Report]:
 
     def tell(outcomes: Sequence[Outcome]) -> None:
         reports[:] = [_report(table, benchmark, outcomes, arms, settings, length)]
-        reports[0].save(request.folder, f"table-{table.name}-{benchmark.name}")
+        name = f"table-{table.name}-{benchmark.name}"
+        reports[0].save(request.folder, name)
+        if table.panels:
+            picture = request.folder / f"{table.name}-{benchmark.name}.png"
+            draw(reports[0], table.panels, picture)
 
     compare(
         arms,
