@@ -17,6 +17,7 @@ from napari_pea.experiments.cells import usiigaci_images
 from napari_pea.experiments.nuclei import bbbc039_images
 from napari_pea.experiments.papers import bbbc039, cvppp, neuron_benchmarks, neurons
 from napari_pea.experiments.papers.benchmark import Benchmark
+from napari_pea.experiments.papers.files import check_sorted
 from napari_pea.models.metadata import DataSource, ModelMetadata
 from napari_pea.training.labelled import LabelledImage
 from napari_pea.training.settings import ObjectiveSettings
@@ -26,6 +27,10 @@ LEAVES = SegmentationSettings(ranges=(1, 3, 5, 9, 27), connectivity=4, strides=5
 NUCLEI = SegmentationSettings(ranges=(1, 3, 5, 9, 11), connectivity=4, strides=10)
 #: Phase contrast is shrunk to the size at which the network sees cells as large as leaves.
 USIIGACI_SCALE = 0.5
+USIIGACI_SOURCE = (
+    "Get Usiigaci from https://github.com/oist/Usiigaci (MIT) and sort it into images/, labels/, "
+    "training.txt and validation.txt."
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,13 @@ def choose(data: Path, wanted: str, asked: str | None = None) -> Benchmark:
     if asked is not None and asked not in DATA_SETS:
         raise InputError(f"There is no data set {asked!r} here: use {', '.join(DATA_SETS)}.")
     name = asked or wanted
+    axes = DATA_SETS[wanted].ndim
+    if DATA_SETS[name].ndim != axes:
+        fitting = [known for known, found in DATA_SETS.items() if found.ndim == axes]
+        raise InputError(
+            f"The data set {name!r} has {DATA_SETS[name].ndim}D images, but this table is of "
+            f"{axes}D images: use {', '.join(fitting)}."
+        )
     other = DATA_SETS[name].stand_in
     if other and asked is None and not (data / name).is_dir():
         if not (data / other).is_dir():
@@ -116,6 +128,7 @@ def _nuclei(folder: Path) -> Benchmark:
         )
         said = "test list, as in the paper"
     else:
+        check_sorted(folder, "BBBC039v1", bbbc039.SOURCE)
         training, held_out = (
             bbbc039_images(folder.parent, split) for split in ("training", "validation")
         )
@@ -134,6 +147,7 @@ def _nuclei(folder: Path) -> Benchmark:
 
 def _cells(folder: Path) -> Benchmark:
     """Return Usiigaci at half of its size, with the foreground given as on leaves."""
+    check_sorted(folder, "Usiigaci", USIIGACI_SOURCE)
     training, held_out = (
         [_shrunk(item) for item in usiigaci_images(folder.parent, split)]
         for split in ("training", "validation")

@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
 
 from napari_pea.core.errors import InputError
 
@@ -98,6 +101,72 @@ def sha256(path: Path) -> str:
         while chunk := stream.read(CHUNK):
             found.update(chunk)
     return found.hexdigest()
+
+
+def check_sorted(
+    folder: Path, title: str, source: str, splits: Sequence[str] = ("training", "validation")
+) -> None:
+    """Make sure that a data set sorted into `images` and `labels` is complete.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds `images/`, `labels/` and a list `<split>.txt` for each split, one file name a line.
+    title, source
+        See `Inspection`.
+    splits : sequence of str
+        Which lists are needed.
+
+    Raises
+    ------
+    InputError
+        If files are missing or cannot be read, or an image and its labels differ in size: each
+        is named.
+    """
+    inspection = Inspection(title, folder, source)
+    for split in splits:
+        path = inspection.file(f"{split}.txt")
+        names = path.read_text().split() if path.is_file() else []
+        if path.is_file() and not names:
+            inspection.note(path, "names no images")
+        for name in names:
+            check_pair(inspection.file("images", name), inspection.file("labels", name), inspection)
+    inspection.checksums()
+    inspection.finish()
+
+
+def check_volumes(folder: Path, title: str, source: str, names: Sequence[str]) -> None:
+    """Make sure that volumes are there, each with its objects.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the files.
+    title, source
+        See `Inspection`.
+    names : sequence of str
+        The files, each an archive of NumPy with `image` and `label`.
+
+    Raises
+    ------
+    InputError
+        If files are missing or hold something else: each is named.
+    """
+    inspection = Inspection(title, folder, source)
+    for name in names:
+        path = inspection.file(name)
+        if not path.is_file():
+            continue
+        try:
+            with np.load(path) as stored:
+                lacking = [part for part in ("image", "label") if part not in stored]
+        except (OSError, ValueError, BadZipFile):
+            inspection.note(path, "cannot be read as an archive of NumPy")
+            continue
+        for part in lacking:
+            inspection.note(path, f"lacks the array {part}")
+    inspection.checksums()
+    inspection.finish()
 
 
 def check_pair(

@@ -13,6 +13,7 @@ from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments.neurons_em import volume
 from napari_pea.experiments.papers import neurons
 from napari_pea.experiments.papers.benchmark import Benchmark
+from napari_pea.experiments.papers.files import check_volumes
 from napari_pea.models.metadata import DataSource, ModelMetadata
 from napari_pea.training.labelled import LabelledImage
 from napari_pea.training.settings import ObjectiveSettings
@@ -29,6 +30,10 @@ SECTIONS = SegmentationSettings(
 )
 #: As many pairs where voxels are cubes.
 CUBES = SECTIONS.updated(z_ranges=None, strides=8)
+FLYEM_SOURCE = (
+    "It is a block of the medulla of the fly by FIB-SEM (FlyEM, CC BY 3.0), cut into training.npz "
+    "and validation.npz with image and label."
+)
 #: What a processor can do, with the model `neurons-em` as the example.
 SMALL_WIDTHS = (16, 32, 48, 64, 80)
 
@@ -64,6 +69,7 @@ def cremi(folder: Path) -> Benchmark:
 
 def flyem(folder: Path) -> Benchmark:
     """Return the fly medulla, whose voxels are cubes."""
+    check_volumes(folder, "FlyEM", FLYEM_SOURCE, ("training.npz", "validation.npz"))
     training, held_out = (volume(folder.parent, split) for split in ("training", "validation"))
     return Benchmark(
         "flyem",

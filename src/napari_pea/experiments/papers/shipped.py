@@ -10,6 +10,9 @@ from napari_pea.experiments import neurons_em, nuclei_3d
 from napari_pea.experiments.cells import usiigaci_images
 from napari_pea.experiments.nuclei import bbbc039_images
 from napari_pea.experiments.papers import bbbc039
+from napari_pea.experiments.papers.benchmarks import USIIGACI_SOURCE
+from napari_pea.experiments.papers.files import check_sorted, check_volumes
+from napari_pea.experiments.papers.neuron_benchmarks import FLYEM_SOURCE
 from napari_pea.training.labelled import LabelledImage
 
 #: How the models of the second method are called that learn from the same images.
@@ -43,17 +46,30 @@ def _nuclei(data: Path) -> list[LabelledImage]:
     folder = data / "bbbc039"
     if bbbc039.is_published_layout(folder):
         return [item.read() for item in bbbc039.fields(folder)["validation"]]
+    check_sorted(folder, "BBBC039v1", bbbc039.SOURCE, ("validation",))
     return bbbc039_images(data, "validation")
+
+
+def _cells(data: Path) -> list[LabelledImage]:
+    """Return the validation list of Usiigaci."""
+    check_sorted(data / "usiigaci", "Usiigaci", USIIGACI_SOURCE, ("validation",))
+    return usiigaci_images(data, "validation")
+
+
+def _neurons(data: Path) -> list[LabelledImage]:
+    """Return the validation block of FlyEM."""
+    check_volumes(data / "flyem", "FlyEM", FLYEM_SOURCE, ("validation.npz",))
+    return [neurons_em.volume(data, "validation")]
 
 
 #: By the names of the models; those of the second method have a suffix.
 SHIPPED = {
     "nuclei": Validation("bbbc039", _nuclei),
-    "cells": Validation("usiigaci", lambda data: usiigaci_images(data, "validation")),
+    "cells": Validation("usiigaci", _cells),
     "nuclei-3d": Validation("bbbc050", lambda data: nuclei_3d.volumes(data, "validation")),
     "neurons-em": Validation(
         "flyem",
-        lambda data: [neurons_em.volume(data, "validation")],
+        _neurons,
         "cremi",
         ("voi_split", "voi_merge", "arand", "cremi", "ap50"),
     ),
