@@ -76,12 +76,35 @@ def test_a_torch_that_cannot_tell_computes_in_single_precision(
     assert mixed_dtype(CPU) is None
 
 
-def test_old_gpus_and_apple_compute_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    assert mixed_dtype(torch.device("cuda")) is None
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
-    assert mixed_dtype(torch.device("cuda")) is torch.bfloat16
-    assert mixed_dtype(torch.device("mps")) is None
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("generation", "dtype"),
+    [
+        ((6, 1), None),
+        ((7, 0), torch.float16),
+        ((7, 5), torch.float16),
+        ((8, 0), torch.bfloat16),
+        ((12, 0), torch.bfloat16),
+    ],
+)
+def test_each_gpu_computes_in_what_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+    generation: tuple[int, int],
+    dtype: torch.dtype | None,
+    training: bool,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: generation)
+    cuda = torch.device("cuda:1")
+    assert mixed_dtype(cuda, training=training) is dtype
+    assert mixed_dtype(cuda, "mixed", training=training) is dtype
+    assert mixed_dtype(cuda, "full", training=training) is None
+
+
+def test_gpus_of_apple_predict_in_half_and_train_in_single_precision() -> None:
+    apple = torch.device("mps")
+    assert mixed_dtype(apple) is torch.float16
+    assert mixed_dtype(apple, training=True) is None
+    assert mixed_dtype(apple, "full") is None
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,21 @@ def test_precision_is_passed_on(
     assert embedding.foreground.dtype == np.float32
 
 
+def test_float16_is_left_where_numbers_exceed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_pea.core.device.mixed_dtype", lambda *_, **__: torch.float16)
+    image = np.random.default_rng(0).random((1, 8, 8), dtype=np.float32)
+    network = Filter()
+    assert np.isfinite(predict(network, image).vectors).all()
+    assert network.dtypes == [torch.float16]
+    expected = predict(network, 1e5 * image, precision="full")
+    with torch.no_grad():
+        network.kernel *= 1e5
+    network.dtypes.clear()
+    found = predict(network, image)
+    assert network.dtypes == [torch.float16, torch.float32]
+    np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-4)
+
+
 def test_mixed_precision_stays_close_to_single(
     make_network, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,22 @@ def test_terms_are_those_of_the_paper(make_tiny_network, batch: Batch) -> None:
     assert set(losses) == {"self", "pyramid", "cross", "foreground"}
 
 
+def test_plain_means_are_those_of_the_paper(make_tiny_network, batch: Batch) -> None:
+    network = make_tiny_network().eval()
+    losses = batch_losses(network, batch, replace(SETTINGS, plain_mean=True), TRANSFORM)
+    summed = batch_losses(network, batch, SETTINGS, TRANSFORM)
+    channels = len(SETTINGS.neighborhood.offset_list)
+    for name in ("self", "cross"):
+        torch.testing.assert_close(losses[name], summed[name] / channels)
+    torch.testing.assert_close(losses["foreground"], summed["foreground"])
+    output = network(batch.images, pyramid=True)
+    levels = []
+    for embedding, target in zip(output.pyramid, batch.pyramid, strict=True):
+        coarse = unit_embedding(embedding)
+        levels.append(correlation_loss(coarse, coarse, target) / len(target.offsets))
+    torch.testing.assert_close(losses["pyramid"], torch.stack(levels).sum())
+
+
 def test_weights_scale_their_terms(make_tiny_network, batch: Batch) -> None:
     network = make_tiny_network().eval()
     plain = batch_losses(network, batch, SETTINGS, TRANSFORM)

@@ -15,6 +15,7 @@ from napari_pea.core.progress import CancelToken
 from napari_pea.training import trainer as trainer_module
 from napari_pea.training.checkpoint import CHECKPOINT_NAME, Checkpoint
 from napari_pea.training.history import History
+from napari_pea.training.optimization import FIRST_SCALE
 from napari_pea.training.settings import ObjectiveSettings, TrainingSettings
 from napari_pea.training.step import batch_losses
 from napari_pea.training.trainer import DivergenceError, Trainer
@@ -79,6 +80,7 @@ def test_a_short_training_run_reduces_the_validation_loss(make_trainer) -> None:
                 cross_weight=1, symmetric_cross=True, balance_foreground=True
             )
         },
+        {"objective": ObjectiveSettings(cross_weight=1, plain_mean=True)},
         {"ema_decay": 0.0},
         {"iterations": 9},
         {"iterations": 1, "batch_size": 1},
@@ -346,6 +348,59 @@ def test_mixed_precision_trains(make_tiny_network, items, monkeypatch) -> None:
     rows = trainer.run().rows
     assert np.isfinite(list(rows[-1].values())).all()
     assert {value.dtype for value in trainer.averaged_network.parameters()} == {torch.float32}
+
+
+@pytest.fixture
+def _float16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor stands for a GPU that has no bfloat16."""
+
+    def mixed_dtype(device: torch.device, precision: str = "auto", **_: object) -> object:
+        return None if precision == "full" else torch.float16
+
+    monkeypatch.setattr("napari_pea.core.device.mixed_dtype", mixed_dtype)
+    monkeypatch.setattr("napari_pea.training.optimization.mixed_dtype", mixed_dtype)
+
+
+@pytest.mark.usefixtures("_float16")
+def test_float16_learns_what_single_precision_learns(
+    make_tiny_network, make_discs, items, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, iterations=12, validate_every=4, learning_rate=2e-3)
+    losses = {}
+    for precision in ("full", "mixed"):
+        trainer = Trainer(
+            make_tiny_network(),
+            items,
+            settings,
+            validation=[make_discs(10)],
+            folder=tmp_path / precision,
+            precision=precision,
+        )
+        losses[precision] = trainer.run().column("validation_loss")[1]
+    assert losses["mixed"] == pytest.approx(losses["full"], rel=0.05)
+    assert losses["mixed"][-1] < losses["mixed"][0]
+    scale = Checkpoint.load(tmp_path / "mixed").scaler["scale"]
+    assert scale == FIRST_SCALE, "a step was left out"
+    assert Checkpoint.load(tmp_path / "full").scaler == {}
+
+
+@pytest.mark.usefixtures("_float16")
+def test_steps_whose_gradients_exceed_float16_are_left_out(
+    make_tiny_network, items, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_pea.training.optimization.FIRST_SCALE", 2.0**60)
+    trainer = Trainer(make_tiny_network(), items, replace(SETTINGS, iterations=2), folder=tmp_path)
+    before = {name: value.clone() for name, value in trainer.averaged_network.named_parameters()}
+    with pytest.warns(UserWarning, match="lr_scheduler.step"):
+        trainer.run()
+    for name, value in trainer.averaged_network.named_parameters():
+        torch.testing.assert_close(value, before[name], msg=name)
+    scale = Checkpoint.load(tmp_path).scaler["scale"]
+    assert scale == 2.0**58
+    again = Trainer(make_tiny_network(), items, replace(SETTINGS, iterations=2), folder=tmp_path)
+    again.resume()
+    again._save()
+    assert Checkpoint.load(tmp_path).scaler["scale"] == scale
 
 
 @pytest.mark.parametrize(("is_trained", "expected"), [(True, [0, 3, 6]), (False, [3, 6])])

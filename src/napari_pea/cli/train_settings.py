@@ -88,11 +88,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "symmetric_cross", bool, "Correlate in both directions, not from the image only.", METHOD
     ),
+    Setting("cross_flips", bool, "Flip and transpose the changed copy.", METHOD),
+    Setting("cross_cutout", bool, "Cut squares out of the changed copy.", METHOD),
+    Setting("cross_intensity", bool, "Change the intensity of the changed copy.", METHOD),
     Setting("pyramid_weight", float, "Weight of the embedding pyramid; 0 is faster.", METHOD),
     Setting("pyramid_ranges", str, "How many ranges are trained at 1/2 to 1/16.", METHOD),
     Setting("background_pairs", str, "Two pixels of background: object, apart or ignored.", METHOD),
     Setting("widened", bool, "Part objects that touch by a line of background.", METHOD),
     Setting("balance_classes", bool, "Let the rarer of same and different count more.", METHOD),
+    Setting("plain_mean", bool, "Average channels and count all levels the same.", METHOD),
     Setting("foreground_weight", float, "Weight of the foreground.", METHOD),
     Setting("balance_foreground", bool, "Let foreground and background count the same.", METHOD),
     Setting("optimizer", str, "adamw or paper.", METHOD),

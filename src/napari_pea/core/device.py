@@ -63,31 +63,53 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
-def mixed_dtype(device: torch.device) -> torch.dtype | None:
-    """Return the half precision type that the device computes natively, or None."""
+def mixed_dtype(
+    device: torch.device, precision: Precision = "auto", *, training: bool = False
+) -> torch.dtype | None:
+    """Return the half precision type that is computed in, or None for single precision.
+
+    Parameters
+    ----------
+    device : torch.device
+        It must compute the type natively: bfloat16 on NVIDIA GPUs since Ampere and on some
+        processors, float16 on NVIDIA GPUs since Volta and on those of Apple.
+    precision : {"auto", "mixed", "full"}
+        "auto" and "mixed" are the same, "full" is always single precision.
+    training : bool
+        Whether gradients are needed. Those in float16 must be scaled up (see `Trainer`), which
+        is not done on Apple's GPUs.
+    """
     import torch
 
-    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
-        return torch.bfloat16
+    if precision == "full":
+        return None
+    if device.type == "cuda":
+        generation = torch.cuda.get_device_capability(device)
+        if generation >= (8, 0):
+            return torch.bfloat16
+        return torch.float16 if generation >= (7, 0) else None
+    if device.type == "mps" and not training:
+        return torch.float16
     if device.type == "cpu" and _cpu_has_bfloat16():
         return torch.bfloat16
     return None
 
 
-def autocast(device: torch.device, precision: Precision = "auto") -> AbstractContextManager[Any]:
+def autocast(
+    device: torch.device, precision: Precision = "auto", *, training: bool = False
+) -> AbstractContextManager[Any]:
     """Return the context in which a network is run.
 
     Parameters
     ----------
     device : torch.device
         Where it runs.
-    precision : {"auto", "mixed", "full"}
-        "auto" and "mixed" compute convolutions in half precision where the device does so
-        natively; "full" is always single precision.
+    precision, training
+        Convolutions are computed in the type that `mixed_dtype` returns for them.
     """
     import torch
 
-    dtype = None if precision == "full" else mixed_dtype(device)
+    dtype = mixed_dtype(device, precision, training=training)
     if dtype is None:
         return nullcontext()
     return torch.autocast(device.type, dtype)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from napari_pea.core.networks.base import EmbeddingNetwork
+    from napari_pea.core.networks.base import EmbeddingNetwork, NetworkOutput
 
 #: Width of the seam across which two tiles are blended, in pixels and in sections that the
 #: network never makes coarser.
@@ -137,8 +137,8 @@ def predict(
         inside = tuple(slice(0, size - s.start) for size, s in zip(spatial, where, strict=True))
         target = tuple(slice(s.start, s.stop) for s in where)
         weights = torch.from_numpy(_outer([span.weights for span in spans])[inside])
-        with torch.inference_mode(), autocast(device, precision):
-            output = network(_channels_last(batch.to(device)))
+        output = _output(network, _channels_last(batch.to(device)), precision)
+        with torch.inference_mode():
             # Laid out component by component before it grows to full precision: quicker.
             embedding = output.embedding[0].contiguous().float().cpu()[(slice(None), *inside)]
             if vectors is None:
@@ -159,6 +159,23 @@ def predict(
             length.addcmul_(component, component)
         vectors /= length.sqrt_().clamp_(min=1e-12)
     return Embedding(vectors.numpy(), None if foreground is None else foreground.numpy())
+
+
+def _output(network: EmbeddingNetwork, batch: torch.Tensor, precision: Precision) -> NetworkOutput:
+    """Run the network; once more in single precision where float16 does not do."""
+    import torch
+
+    with torch.inference_mode():
+        with autocast(batch.device, precision):
+            output: NetworkOutput = network(batch)
+        # Numbers in it end at 65504, and some GPUs, such as the GTX 1660, compute NaN.
+        if output.embedding.dtype == torch.float16 and not all(
+            bool(torch.isfinite(part).all())
+            for part in (output.embedding, output.foreground)
+            if part is not None
+        ):
+            output = network(batch)
+    return output
 
 
 def _canvas(part: torch.Tensor, spatial: tuple[int, ...], *, single: bool) -> torch.Tensor:

@@ -31,6 +31,15 @@ NUCLEI_ARMS: tuple[Arm, ...] = (
     ),
     Arm("no-epm", "no EPM", {"pyramid_weight": 0.0}),
     Arm("plain-mean", "no class balance", {"balance_classes": False}),
+    Arm(
+        "plain-levels",
+        "mean over channels, all levels alike; foreground at the same share",
+        {
+            "plain_mean": True,
+            "foreground_weight": nuclei.SETTINGS.objective.foreground_weight
+            / len(nuclei.SETTINGS.objective.neighborhood.offset_list),
+        },
+    ),
     Arm("balanced-foreground", "foreground weighted by class", {"balance_foreground": True}),
     Arm(
         "paper-optimizer",

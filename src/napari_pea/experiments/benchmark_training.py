@@ -177,7 +177,7 @@ class _Bare:
     def __call__(self) -> float:
         """Do them; return how long they took, in seconds."""
         started = time.perf_counter()
-        with autocast(self.device):
+        with autocast(self.device, training=True):
             output = self.network(self.images, pyramid=self.pyramid)
             if self.two_passes:
                 with torch.no_grad():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Checkpoint:
         The history.
     pending : list of dict
         Losses since the last row.
+    scaler : dict
+        State dictionary, empty where gradients are not scaled.
     """
 
     iteration: int
@@ -48,6 +50,7 @@ class Checkpoint:
     rows: list[dict[str, float]]
     pending: list[dict[str, float]]
     best_iteration: int | None = None
+    scaler: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Write the checkpoint into a run's folder, replacing the one before."""

@@ -4,8 +4,9 @@ Terms are sums over the channels of a neighborhood of the mean squared error ove
 pairs; in images a pyramid level at 1/k of the size counts 1/k, which is the relative weight that
 the authors' normaliser gives it, while in volumes all levels count the same. The common factor
 of images, the height of the crop, is left out: Adam is blind to it but for its eps, which is
-scaled instead (see `optimization`). Pairs that leave the crop count nowhere, neither in the mean
-nor in the class ratio.
+scaled instead (see `optimization`). As an option, terms are means over the channels and all levels
+count the same, as in the paper. Pairs that leave the crop count nowhere, neither in the mean nor in
+the class ratio.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def class_weights(affinities: torch.Tensor, valid: torch.Tensor) -> torch.Tensor
 
 
 def correlation_loss(
-    first: torch.Tensor, second: torch.Tensor, target: AffinityTarget
+    first: torch.Tensor, second: torch.Tensor, target: AffinityTarget, *, mean: bool = False
 ) -> torch.Tensor:
     """Return the weighted squared error of the cosines, summed over channels.
 
@@ -107,9 +108,12 @@ def correlation_loss(
         Embedding vectors of unit length.
     target : AffinityTarget
         What the cosines should be.
+    mean : bool
+        Whether to divide by the number of channels.
     """
     cosines = correlate(first, second, target.offsets)
-    return (target.weights * (cosines - target.affinities).square()).sum()
+    loss = (target.weights * (cosines - target.affinities).square()).sum()
+    return loss / len(target.offsets) if mean else loss
 
 
 def distant_loss(vectors: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:

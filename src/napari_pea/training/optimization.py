@@ -6,16 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.amp.grad_scaler import GradScaler
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
+from napari_pea.core.device import Precision, mixed_dtype
 from napari_pea.training.settings import TrainingSettings
 
 #: Batch norm averages its statistics over about this part of a run at most.
 STATISTICS_SHARE = 0.01
 #: The usual momentum of batch norm; a higher one would average over too few batches.
 HIGHEST_MOMENTUM = 0.1
+#: How much the loss is scaled up at first where gradients are float16. It adapts itself.
+FIRST_SCALE = 1024.0
 
 
 def quicken_statistics(network: torch.nn.Module, iterations: int) -> None:
@@ -70,6 +74,15 @@ def make_schedule(optimizer: Optimizer, settings: TrainingSettings) -> LRSchedul
         cycle_momentum=False,
         final_div_factor=1e3,
     )
+
+
+def make_scaler(device: torch.device, precision: Precision) -> GradScaler:
+    """Return what scales the loss up so that gradients in float16 do not vanish.
+
+    With other types it does nothing.
+    """
+    is_needed = mixed_dtype(device, precision, training=True) == torch.float16
+    return GradScaler(device.type, init_scale=FIRST_SCALE, enabled=is_needed)
 
 
 def averaged_model(

@@ -63,6 +63,10 @@ class ObjectiveSettings:
     widened : bool
         Whether objects that touch within a section are parted by a line of background, as in
         the authors' 3D code. The foreground is trained without it.
+    plain_mean : bool
+        Whether affinity terms are means over the channels too and all levels of the pyramid
+        count the same, as in the paper. In the authors' code channels are summed, and a level
+        at 1/k of the size counts 1/k in 2D. The foreground then counts for more.
     foreground_weight : float
         Weight of the cross entropy of the foreground; 4 corresponds to the authors' 1000.
     balance_classes : bool
@@ -102,6 +106,7 @@ class ObjectiveSettings:
     pyramid_ranges: tuple[int, ...] = (4, 3, 2, 1)
     background_pairs: Background = "object"
     widened: bool = False
+    plain_mean: bool = False
     foreground_weight: float = 4.0
     balance_classes: bool = True
     balance_foreground: bool = False

@@ -46,7 +46,10 @@ def batch_losses(
     use_pyramid = settings.pyramid_weight > 0
     output = network(batch.images, pyramid=use_pyramid)
     vectors = unit_embedding(output.embedding)
-    losses = {"self": settings.self_weight * correlation_loss(vectors, vectors, batch.target)}
+    plain = settings.plain_mean
+    losses = {
+        "self": settings.self_weight * correlation_loss(vectors, vectors, batch.target, mean=plain)
+    }
     if use_pyramid:
         terms = []
         for level, (embedding, target) in enumerate(
@@ -54,8 +57,8 @@ def batch_losses(
         ):
             coarse = unit_embedding(embedding)
             # What the authors' normaliser comes to: see `objectives`.
-            share = 1 / 2**level if network.ndim == 2 else 1.0
-            terms.append(correlation_loss(coarse, coarse, target) * share)
+            share = 1 / 2**level if network.ndim == 2 and not plain else 1.0
+            terms.append(correlation_loss(coarse, coarse, target, mean=plain) * share)
         losses["pyramid"] = settings.pyramid_weight * torch.stack(terms).sum()
     if batch.distant is not None and settings.distant_weight > 0:
         losses["distant"] = settings.distant_weight * distant_loss(vectors, batch.distant)
@@ -64,9 +67,9 @@ def batch_losses(
             changed = transform.apply(batch.images, batch.foreground > 0)
             changed = changed.contiguous(memory_format=memory_format(network.ndim))
             other = transform.undo(unit_embedding(network(changed).embedding))
-        cross = correlation_loss(vectors, other, batch.target)
+        cross = correlation_loss(vectors, other, batch.target, mean=plain)
         if settings.symmetric_cross:
-            cross = (cross + correlation_loss(other, vectors, batch.target)) / 2
+            cross = (cross + correlation_loss(other, vectors, batch.target, mean=plain)) / 2
         losses["cross"] = settings.cross_weight * cross
     return losses | _foreground(output, batch, settings)
 

@@ -15,24 +15,15 @@ from napari_pea.core.networks.base import EmbeddingNetwork
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.training.augment import CrossTransform
 from napari_pea.training.checkpoint import Checkpoint, plain_settings
-from napari_pea.training.control import (
-    Phase,
-    Reporter,
-    TrainingControl,
-    TrainingHooks,
-)
-from napari_pea.training.data import (
-    AnnotatedImage,
-    check_annotated,
-    make_batch,
-    memory_format,
-)
+from napari_pea.training.control import Phase, Reporter, TrainingControl, TrainingHooks
+from napari_pea.training.data import AnnotatedImage, check_annotated, make_batch, memory_format
 from napari_pea.training.freezing import freeze
 from napari_pea.training.history import History, Row
 from napari_pea.training.loading import BatchLoader
 from napari_pea.training.optimization import (
     averaged_model,
     make_optimizer,
+    make_scaler,
     make_schedule,
     quicken_statistics,
 )
@@ -136,6 +127,7 @@ class Trainer:
         self._frozen = freeze(self._network, settings.frozen_stages)
         self._optimizer = make_optimizer(network, settings)
         self._schedule = make_schedule(self._optimizer, settings)
+        self._scaler = make_scaler(self._device, precision)
         self._scorer = scorer
         self._keep = keep
         self._is_trained = is_trained
@@ -165,6 +157,8 @@ class Trainer:
         self._average.load_state_dict(checkpoint.average)
         self._optimizer.load_state_dict(checkpoint.optimizer)
         self._schedule.load_state_dict(checkpoint.schedule)
+        if checkpoint.scaler and self._scaler.is_enabled():
+            self._scaler.load_state_dict(checkpoint.scaler)
         self.iteration = checkpoint.iteration
         self.best_score = checkpoint.best_score
         self.best_iteration = checkpoint.best_iteration
@@ -279,18 +273,21 @@ class Trainer:
         self._network.train()
         for stage in self._frozen:
             stage.eval()
-        with autocast(self._device, self._precision):
+        with autocast(self._device, self._precision, training=True):
             terms = batch_losses(self._network, batch, objective, transform)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             raise DivergenceError(
                 f"The loss is no longer a number at iteration {self.iteration}: "
-                f"train again with a learning rate below {settings.learning_rate:g}."
+                f"train again with a learning rate below {settings.learning_rate:g} or in full "
+                "precision."
             )
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._scaler.unscale_(self._optimizer)
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), LARGEST_GRADIENT)
-        self._optimizer.step()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         self._schedule.step()
         self._average.update_parameters(self._network)
         return {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
@@ -356,7 +353,7 @@ class Trainer:
         """Return the mean loss over the validation crops, without the cross term."""
         losses = []
         objective, factors = self.settings.objective, self._sampler.factors
-        with torch.inference_mode(), autocast(self._device, self._precision):
+        with torch.inference_mode(), autocast(self._device, self._precision, training=True):
             for crop in self._validation_crops:
                 check_cancel(cancel)
                 batch = make_batch([crop], objective, self._device, factors=factors)
@@ -385,6 +382,7 @@ class Trainer:
             average=self._average.state_dict(),
             optimizer=self._optimizer.state_dict(),
             schedule=self._schedule.state_dict(),
+            scaler=self._scaler.state_dict(),
             best_score=float(self.best_score),
             best_iteration=self.best_iteration,
             rows=self.history.rows,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from qtpy.compat import isalive
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QIcon, QStandardItemModel
+from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtGui import QIcon, QPixmap, QStandardItemModel
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 from superqt import QCollapsible
 
@@ -37,10 +37,11 @@ class Fold(QCollapsible):
     """A part of a dock that can be folded away."""
 
     def __init__(self, name: str, title: str, content: QWidget) -> None:
-        super().__init__(title, expandedIcon=QIcon(), collapsedIcon=QIcon())
+        super().__init__(title, expandedIcon=_unseen_icon(), collapsedIcon=_unseen_icon())
         self.setObjectName(name)
         self._title = title
         button = self.toggleButton()
+        button.setIconSize(QSize(0, 0))
         # Lined up with the other controls, in the colours of plain text.
         button.setStyleSheet(
             "text-align: left; border: none; outline: none; background: transparent; padding: 4px;"
@@ -67,6 +68,14 @@ class Fold(QCollapsible):
 
     def _show_arrow(self) -> None:
         self.setText(f"{'▾' if self.isExpanded() else '▸'}  {self._title}")
+
+
+def _unseen_icon() -> QIcon:
+    """Return an icon of one clear pixel."""
+    # An empty icon is False in PySide6, and superqt takes it for none at all.
+    pixmap = QPixmap(1, 1)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    return QIcon(pixmap)
 
 
 class WideCombo(QComboBox):
