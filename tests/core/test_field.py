@@ -7,9 +7,9 @@ import pytest
 
 from napari_pea.core.affinity import label_affinities
 from napari_pea.core.errors import InputError
-from napari_pea.core.field import AffinityField, ranges_of
+from napari_pea.core.field import AffinityField
 from napari_pea.core.mutex import mutex_watershed
-from napari_pea.core.neighborhood import Neighborhood, graph_offsets
+from napari_pea.core.neighborhood import Neighborhood
 
 LABELS = np.kron([[1, 2], [3, 4]], np.ones((8, 10), int))
 
@@ -33,10 +33,20 @@ def test_opposite_offsets_are_the_same_pairs() -> None:
     np.testing.assert_array_equal(known.affinities(wanted), label_affinities(LABELS, wanted)[0])
 
 
-def test_ranges_are_those_known_along_both_axes() -> None:
-    assert ranges_of(graph_offsets(3)) == (1, 4, 12)
-    assert ranges_of([(1, 0), (0, -1), (0, -5), (-9, 9)]) == (1,)
-    assert field(Neighborhood((1, 7), 8).offset_list).ranges == (1, 7)
+def test_prepared_it_says_the_same_where_neighborhoods_ask() -> None:
+    rng = np.random.default_rng(0)
+    offsets = ((0, 1), (-1, 0), (3, -3), (0, -1))
+    values = rng.random((4, *LABELS.shape)).astype(np.float16)
+    given = AffinityField(values, offsets, variances=values / 4, codes=values[:2])
+    ready = given.prepared()
+    assert ready.offsets == ((0, -1), (-1, 0), (-3, 3))
+    assert ready.values.dtype == np.float32
+    wanted = [(0, -1), (-1, 0), (-3, 3)]
+    np.testing.assert_array_equal(ready.affinities(wanted), given.affinities(wanted))
+    np.testing.assert_array_equal(ready.uncertainties(wanted), given.uncertainties(wanted))
+    assert ready.codes is given.codes
+    again = ready.prepared()
+    assert again.values is ready.values  # nothing is copied twice
 
 
 def test_unknown_offsets_are_refused_with_what_is_known() -> None:
@@ -68,3 +78,6 @@ def test_a_window_is_the_part_of_all_maps() -> None:
         part.affinities(offsets)[:, 1:, 1:], whole.values[(slice(None), *region)][:, 1:, 1:]
     )
     assert part.nbytes < whole.nbytes
+    coded = field(offsets, codes=np.zeros((3, *LABELS.shape), np.float16)).window(region)
+    assert coded.codes is not None
+    assert coded.codes.shape == (3, 7, 10)

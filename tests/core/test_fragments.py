@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from napari_pea.core.affinity import embedding_affinities
 from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
+from napari_pea.core.field import AffinityField
 from napari_pea.core.fragments import (
     CRUMB_SHARE,
     EVIDENCE_RANGES,
@@ -18,6 +19,7 @@ from napari_pea.core.fragments import (
     typical_size,
 )
 from napari_pea.core.neighborhood import Neighborhood
+from napari_pea.core.predict import Embedding
 from napari_pea.core.refine import refine
 from napari_pea.core.settings import SegmentationSettings
 
@@ -29,8 +31,13 @@ WORDS = np.array(
 
 
 def embed(words):
-    """Return vectors, shape (4, *spatial), from the number of the word at each pixel."""
-    return np.ascontiguousarray(np.moveaxis(WORDS[words], -1, 0))
+    """Return the embedding of an image from the number of the word at each pixel."""
+    return Embedding(np.ascontiguousarray(np.moveaxis(WORDS[words], -1, 0)), None)
+
+
+def flat(shape):
+    """Return an embedding that is the same everywhere."""
+    return Embedding(np.ones((2, *shape), np.float32), None)
 
 
 def two_objects():
@@ -201,10 +208,17 @@ def strewn(seed):
 
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.03125, 0.125, 1.0]))
 def test_equals_the_plain_rule(seed, least):
-    labels, vectors, barred = strewn(seed)
+    labels, embedding, barred = strewn(seed)
     constraints = Constraints(np.zeros((0, 2), np.int64), barred)
-    absorbed = absorb_fragments(labels, vectors, constraints, least_affinity=least)
-    assert np.array_equal(absorbed, reference(labels, vectors, barred, least))
+    expected = reference(labels, embedding.vectors, barred, least)
+    absorbed = absorb_fragments(labels, embedding, constraints, least_affinity=least)
+    assert np.array_equal(absorbed, expected)
+    # The same affinities, some noted at the other end.
+    offsets = Neighborhood(EVIDENCE_RANGES, ndim=labels.ndim).offsets
+    offsets[::2] *= -1
+    field = AffinityField(embedding.affinities(offsets), tuple(map(tuple, offsets.tolist())))
+    absorbed = absorb_fragments(labels, field, constraints, least_affinity=least)
+    assert np.array_equal(absorbed, expected)
 
 
 def test_refine_uses_the_embedding_and_obeys_the_switch():
@@ -213,9 +227,9 @@ def test_refine_uses_the_embedding_and_obeys_the_switch():
     pieces[8:14, 18:22] = 3
     words[8:14, 18:22] = 1
     settings = SegmentationSettings(min_size=0)
-    refined = refine(pieces, settings, vectors=embed(words))
+    refined = refine(pieces, settings, evidence=embed(words))
     assert (refined[8:14, 18:22] == refined[10, 30]).all()
-    kept = refine(pieces, settings.updated(merge_fragments=False), vectors=embed(words))
+    kept = refine(pieces, settings.updated(merge_fragments=False), evidence=embed(words))
     assert np.array_equal(kept, pieces)
 
 
@@ -223,11 +237,11 @@ def test_refine_uses_the_embedding_and_obeys_the_switch():
 def test_type_ids_layout_and_input_are_kept(dtype):
     labels, words = two_objects()
     labels[8:10, 18:20] = 100
-    vectors = embed(words)
-    expected = absorb_fragments(labels, vectors)
+    embedding = embed(words)
+    expected = absorb_fragments(labels, embedding)
     given_labels = np.asfortranarray(labels.astype(dtype))
     given_labels.flags.writeable = False
-    wide = np.repeat(vectors, 2, axis=2)[:, :, ::2]
+    wide = Embedding(np.repeat(embedding.vectors, 2, axis=2)[:, :, ::2], None)
     absorbed = absorb_fragments(given_labels, wide)
     assert absorbed.dtype == dtype
     assert np.array_equal(absorbed, expected)
@@ -246,11 +260,11 @@ def test_huge_ids_need_no_more_memory():
 
 @pytest.mark.parametrize("shape", [(5, 5), (0, 5), (1, 5)])
 def test_image_without_objects(shape):
-    assert not absorb_fragments(np.zeros(shape, np.uint32), np.ones((2, *shape), np.float32)).any()
+    assert not absorb_fragments(np.zeros(shape, np.uint32), flat(shape)).any()
 
 
 def test_what_does_not_fit_is_named():
-    with pytest.raises(InputError, match=r"shape \(2, 4, 3\) does not fit labels of shape \(3, 4"):
-        absorb_fragments(np.ones((3, 4), int), np.ones((2, 4, 3), np.float32))
+    with pytest.raises(InputError, match=r"shape \(4, 3\) does not fit labels of shape \(3, 4"):
+        absorb_fragments(np.ones((3, 4), int), flat((4, 3)))
     with pytest.raises(InputError, match="does not fit"):
-        absorb_fragments(np.ones(4, int), np.ones((2, 4), np.float32))
+        absorb_fragments(np.ones(4, int), flat((4,)))

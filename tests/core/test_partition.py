@@ -9,13 +9,17 @@ from scipy import ndimage
 from napari_pea.core.affinity import label_affinities, pixel_major
 from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
-from napari_pea.core.mutex import mutex_watershed
+from napari_pea.core.field import AffinityField
+from napari_pea.core.mutex import EmbeddingWatershed, mutex_watershed
+from napari_pea.core.neighborhood import Neighborhood
 from napari_pea.core.partition import (
     LivePartition,
     foreground_mask,
     partition_affinities,
     partition_embedding,
+    partition_evidence,
 )
+from napari_pea.core.predict import Embedding
 from napari_pea.core.settings import PARTITIONERS, SegmentationSettings
 
 SETTINGS = SegmentationSettings(ranges=(1, 3), strides=2)
@@ -99,7 +103,7 @@ def smooth_embedding(seed, shape=(40, 44)):
     rng = np.random.default_rng(seed)
     vectors = ndimage.gaussian_filter(rng.normal(size=(4, *shape)), (0, 3, 3))
     vectors /= np.sqrt((vectors**2).sum(axis=0))
-    return pixel_major(vectors), rng.random(shape, dtype=np.float32)
+    return Embedding(pixel_major(vectors), rng.random(shape, dtype=np.float32))
 
 
 def test_live_partition_is_the_partition_whatever_was_asked_before():
@@ -118,27 +122,63 @@ def test_live_partition_is_the_partition_whatever_was_asked_before():
         (second, base.updated(foreground_threshold=0.4), None),
         (first, base, None),
     ]
-    for (vectors, foreground), settings, constraints in asked:
+    for embedding, settings, constraints in asked:
         neighborhood = settings.neighborhood(2)
-        expected = partition_embedding(vectors, neighborhood, settings, foreground, constraints)
-        found = live(vectors, neighborhood, settings, foreground, constraints)
+        expected = partition_embedding(
+            embedding.vectors, neighborhood, settings, embedding.foreground, constraints
+        )
+        found = live(embedding, neighborhood, settings, constraints)
         np.testing.assert_array_equal(found, expected)
+
+
+def test_live_partition_of_a_field_is_that_of_its_channels():
+    live = LivePartition()
+    known = Neighborhood((1, 2, 5, 9), 8).offset_list
+    fields = []
+    for seed in (0, 1):
+        embedding = smooth_embedding(seed)
+        # Noted at the other end, in another order, and in half precision.
+        offsets = tuple(tuple(-step for step in offset) for offset in known[::-1])
+        values = embedding.affinities(offsets).astype(np.float16)
+        fields.append(AffinityField(values, offsets, embedding.foreground))
+    base = SegmentationSettings(ranges=(1, 2), strides=1, foreground_threshold=0.2)
+    cut = Constraints(np.zeros((0, 2), np.int64), np.array([[0, 500]]))
+    for field, changes, constraints in [
+        (fields[0], {}, None),
+        (fields[0], {"ranges": (1, 5, 9)}, None),
+        (fields[0], {"ranges": (1, 2, 5), "connectivity": 8, "strides": 2}, None),
+        (fields[0], {"bias": -0.2}, cut),
+        (fields[1], {"bias": -0.2}, cut),
+        (fields[1], {"partitioner": "average"}, None),
+        (fields[0], {"partitioner": "multicut"}, None),
+    ]:
+        settings = base.updated(**changes)
+        neighborhood = settings.neighborhood(2)
+        shown = neighborhood.first(1) if settings.partitioner == "multicut" else neighborhood
+        expected = partition_affinities(
+            field.affinities(shown.offset_list), shown, settings, field.foreground, constraints
+        )
+        for evidence in (field, field.prepared()):
+            found = live(evidence, neighborhood, settings, constraints)
+            np.testing.assert_array_equal(found, expected)
+    with pytest.raises(InputError, match="offset"):
+        live(fields[0], base.updated(ranges=(1, 3)).neighborhood(2), base)
 
 
 def test_live_partition_keeps_what_ranges_do_not_change(monkeypatch):
     live = LivePartition()
-    vectors, foreground = smooth_embedding(0)
+    embedding = smooth_embedding(0)
     settings = SegmentationSettings(ranges=(1, 3), strides=1)
-    live(vectors, settings.neighborhood(2), settings, foreground)
+    live(embedding, settings.neighborhood(2), settings)
 
     def not_again(*_, **__):
         raise AssertionError("done once")
 
-    monkeypatch.setattr("napari_pea.core.partition.EmbeddingWatershed", not_again)
+    monkeypatch.setattr(EmbeddingWatershed, "__init__", not_again)
     wider = settings.updated(ranges=(1, 3, 9), strides=2)
-    live(vectors, wider.neighborhood(2), wider, foreground)
+    live(embedding, wider.neighborhood(2), wider)
     with pytest.raises(AssertionError, match="done once"):
-        live(vectors, wider.neighborhood(2), wider.updated(bias=0.1), foreground)
+        live(embedding, wider.neighborhood(2), wider.updated(bias=0.1))
 
 
 @pytest.mark.parametrize("name", PARTITIONERS)
@@ -153,17 +193,17 @@ def test_every_partitioner_finds_objects_from_an_embedding(name):
     # Watersheds may give a border pixel to either side.
     assert (labels[5:35:10, 5:35:10] > 0).sum() == (truth[5:35:10, 5:35:10] > 0).sum()
     assert len(np.unique(labels[[10, 10, 30], [10, 30, 30]])) == 3
-    again = LivePartition()(vectors, neighborhood, settings, foreground)
+    again = LivePartition()(Embedding(vectors, foreground), neighborhood, settings)
     np.testing.assert_array_equal(again, labels)
 
 
 @pytest.mark.parametrize("name", [name for name in PARTITIONERS if name != "mutex"])
 def test_partitioners_that_cannot_keep_cuts_say_so(name):
-    vectors, foreground = smooth_embedding(0)
+    embedding = smooth_embedding(0)
     cut = Constraints(np.zeros((0, 2), np.int64), np.array([[0, 500]]))
     settings = SegmentationSettings(ranges=(1, 3), partitioner=name)
     with pytest.raises(InputError, match=f"{name!r} cannot keep cuts"):
-        partition_embedding(vectors, settings.neighborhood(2), settings, foreground, cut)
+        partition_evidence(embedding, settings.neighborhood(2), settings, cut)
 
 
 def test_mean_shift_needs_an_embedding():

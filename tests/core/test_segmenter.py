@@ -7,7 +7,11 @@ import pytest
 
 from napari_pea.core import segmenter as core_segmenter
 from napari_pea.core.affinity import unit_vectors
+from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import Cancelled, InputError
+from napari_pea.core.margins import margins_of
+from napari_pea.core.neighborhood import Neighborhood
+from napari_pea.core.partition import partition_affinities
 from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken
 from napari_pea.core.segmenter import Segmenter
@@ -132,3 +136,108 @@ def test_the_size_of_the_cache_is_known(image: np.ndarray) -> None:
     assert segmenter.nbytes == 0
     segmenter.segment()
     assert segmenter.nbytes > segmenter.embedding().vectors.nbytes
+
+
+def test_affinities_of_fixed_offsets_are_partitioned_as_they_are(
+    image: np.ndarray, known_field: Any
+) -> None:
+    model = known_field()
+    segmenter = Segmenter(model, image)
+    plain = {"min_size": 0, "fill_holes": False}
+    for changes in ({}, {"ranges": (1, 12)}, {"strides": 3, "bias": 0.2}, {"ranges": (1, 3, 4)}):
+        settings = model.recommended.updated(**plain, **changes)
+        field = model.field(image)
+        neighborhood = settings.neighborhood(2)
+        expected = partition_affinities(
+            field.affinities(neighborhood.offset_list), neighborhood, settings, field.foreground
+        )
+        np.testing.assert_array_equal(segmenter.segment(settings).labels, expected)
+    result = Segmenter(model, image).segment()
+    assert sorted(result.table["area"]) == [16, 180, 288]
+    assert "variance" not in result.table
+
+
+def test_averaged_masks_are_another_evidence_and_both_are_kept(
+    image: np.ndarray, known_field: Any
+) -> None:
+    model = known_field(doubtful=2)
+    segmenter = Segmenter(model, image)
+    settings = model.recommended
+    averaged = settings.updated(average_masks=True)
+    assert not segmenter.has_evidence(settings)
+    segmenter.segment(settings)
+    assert segmenter.has_evidence(settings)
+    assert not segmenter.has_evidence(averaged)
+    table = segmenter.segment(averaged).table
+    assert table["variance"].idxmax() == table["area"].idxmax()  # the doubtful one
+    assert "variance" not in segmenter.segment(settings).table
+    assert model.calls == [False, True]
+    assert segmenter.nbytes > 2 * segmenter.evidence(settings).nbytes
+    # Of a model that cannot, and of one with an embedding, it is ignored.
+    for other in (known_field(can_average=False), StripesModel()):
+        again = Segmenter(other, image)
+        again.segment(average_masks=False)
+        assert again.has_evidence(averaged)
+        assert "variance" not in again.segment(average_masks=True).table
+
+
+def test_a_window_of_a_field_follows_the_whole(image: np.ndarray, known_field: Any) -> None:
+    model = known_field()
+    segmenter = Segmenter(model, image)
+    segmenter.evidence()
+    region = (slice(0, 14), slice(0, 24))
+    part = segmenter.window(region)
+    assert part.segment().labels.max() == 2
+    # The network has to look again, at the whole, which then has it too.
+    assert part.segment(average_masks=True).labels.shape == (14, 24)
+    assert segmenter.has_evidence(model.recommended.updated(average_masks=True))
+    assert model.calls == [False, True]
+
+
+def test_constraints_and_margins_work_on_a_field(image: np.ndarray, known_field: Any) -> None:
+    model = known_field()
+    segmenter = Segmenter(model, image)
+    first, second, third = (np.flatnonzero(image.reshape(-1) == n)[0] for n in (1, 2, 3))
+    pairs = np.array([[first, second]])
+    nothing = np.zeros((0, 2), np.int64)
+    joined = segmenter.segment(None, Constraints(pairs, nothing)).labels
+    assert joined.flat[first] == joined.flat[second] != joined.flat[third]
+    inside = np.array([[first, first + 10]])
+    cut = segmenter.segment(None, Constraints(nothing, inside)).labels
+    assert cut.flat[first] != cut.flat[first + 10]
+
+    result = segmenter.segment()
+    margins = margins_of(
+        result.pieces, segmenter.evidence(), result.settings.neighborhood(2), strides=(1, 1)
+    )
+    assert (margins.inside[1:] > 0.5).all()
+    assert margins.pairs.tolist() == [sorted(result.labels.flat[[first, second]])]
+
+
+def test_what_a_model_does_not_know_is_refused_before_it_runs(
+    image: np.ndarray, known_field: Any
+) -> None:
+    model = known_field()
+    segmenter = Segmenter(model, image)
+    with pytest.raises(InputError, match="range 5: take ranges out of 1, 2, 3, 4, 8, 12"):
+        segmenter.segment(ranges=(1, 5))
+    with pytest.raises(InputError, match="take connectivity 4"):
+        segmenter.segment(connectivity=8)
+    with pytest.raises(InputError, match="use mutex, multicut, average"):
+        segmenter.segment(partitioner="mean-shift")
+    assert not model.calls
+    with pytest.raises(InputError, match="no embedding"):
+        segmenter.embedding()
+
+
+def test_z_ranges_that_follow_are_known_ones(known_field: Any) -> None:
+    model = known_field(Neighborhood((1, 4, 12), ndim=3, z_ranges=(1, 2, 2)))
+    model.recommended = model.recommended.updated(ranges=(1, 4), z_ranges=(1, 2))
+    volume = np.zeros((6, 30, 30), int)
+    volume[1:5, 2:14, 2:28] = 1
+    volume[1:5, 14:28, 2:28] = 2
+    result = Segmenter(model, volume).segment(ranges=(1, 4, 12))
+    assert result.settings.z_ranges == (1, 2, 2)
+    assert result.labels.max() == 2
+    with pytest.raises(InputError, match="z range 6: take z ranges out of 1, 2"):
+        Segmenter(model, volume).segment(ranges=(1, 4, 12), z_ranges=(1, 2, 6))

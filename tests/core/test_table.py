@@ -131,3 +131,12 @@ def test_ids_may_be_huge():
 def test_what_does_not_fit_is_named(arguments, message):
     with pytest.raises(InputError, match=message):
         region_table(**({"labels": np.ones((3, 4), int)} | arguments))
+
+
+def test_the_outline_tells_the_variance() -> None:
+    labels = np.array([[1, 1, 2, 0]])
+    leftward = np.array([[9.0, 0.1, 0.3, 0.5]])  # of each pixel and the one to its left
+    table = region_table(labels, offsets=[(0, -1)], variances=leftward[None])
+    assert table["variance"].tolist() == pytest.approx([0.3, 0.4])
+    alone = region_table(np.array([[3, 3]]), offsets=[(0, -1)], variances=leftward[None, :, :2])
+    assert np.isnan(alone["variance"]).all()

@@ -14,7 +14,8 @@ import pytest
 
 from napari_pea.core.affinity import unit_vectors
 from napari_pea.core.errors import InputError
-from napari_pea.core.partition import partition_embedding
+from napari_pea.core.partition import partition_evidence
+from napari_pea.core.predict import Embedding
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments import benchmark_live, live_session, live_windows
 from napari_pea.experiments.benchmark_live import check_display, elf_partition, measure_live
@@ -40,8 +41,8 @@ def test_elf_and_our_partition_agree() -> None:
     vectors = unit_vectors(random.normal(size=(4, 20, 30)).astype(np.float32))
     settings = SegmentationSettings(ranges=(1, 3), strides=1)
     foreground = (random.random((20, 30)) > 0.2).astype(np.float32)
-    arguments = (vectors, settings.neighborhood(2), settings, foreground)
-    ours, theirs = partition_embedding(*arguments), elf_partition(*arguments)
+    arguments = (Embedding(vectors, foreground), settings.neighborhood(2), settings)
+    ours, theirs = partition_evidence(*arguments), elf_partition(*arguments)
     pairs = {(int(a), int(b)) for a, b in zip(ours.ravel(), theirs.ravel(), strict=True)}
     assert len(pairs) == len(set(ours.ravel().tolist())) == len(set(theirs.ravel().tolist()))
 

@@ -31,7 +31,7 @@ def in_memory(source, settings=SETTINGS):
     embedding = source(tuple(slice(0, size) for size in source.shape))
     neighborhood = settings.neighborhood(len(source.shape))
     pieces = partition_embedding(embedding.vectors, neighborhood, settings, embedding.foreground)
-    return refine(pieces, settings, vectors=embedding.vectors)
+    return refine(pieces, settings, evidence=embedding)
 
 
 @pytest.mark.parametrize(

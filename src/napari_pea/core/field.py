@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_pea.core.affinity import pair_slices
 from napari_pea.core.errors import InputError
+from napari_pea.core.evidence import PairValues
+from napari_pea.core.known import KnownOffsets
 from napari_pea.core.neighborhood import Offset
 
 if TYPE_CHECKING:
@@ -31,12 +33,15 @@ class AffinityField:
         Probability of lying inside an object; None if the model does not tell.
     variances : array of float, shape (M, *spatial), or None
         How uncertain the affinities are; None if the model does not tell.
+    codes : array of float, shape (Q, *spatial), or None
+        What the affinities were computed from, to look at; None if the model does not tell.
     """
 
     values: NDArray[np.floating]
     offsets: tuple[Offset, ...]
     foreground: NDArray[np.float32] | None = None
     variances: NDArray[np.floating] | None = None
+    codes: NDArray[np.floating] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -46,13 +51,18 @@ class AffinityField:
     @property
     def nbytes(self) -> int:
         """How much memory it takes, in bytes."""
-        kept = (self.values, self.foreground, self.variances)
+        kept = (self.values, self.foreground, self.variances, self.codes)
         return sum(array.nbytes for array in kept if array is not None)
+
+    @cached_property
+    def known(self) -> KnownOffsets:
+        """Which neighborhoods it can be asked for."""
+        return KnownOffsets(self.offsets)
 
     @property
     def ranges(self) -> tuple[int, ...]:
         """The ranges that a neighborhood may have: those known along each axis of a section."""
-        return ranges_of(self.offsets)
+        return self.known.ranges
 
     @cached_property
     def _channels(self) -> dict[Offset, int]:
@@ -80,6 +90,34 @@ class AffinityField:
         """
         return None if self.variances is None else self._taken(self.variances, offsets)
 
+    def pair_values(self, offsets: Sequence[Offset]) -> PairValues:
+        """Return where kernels find the affinities of some of the offsets.
+
+        Raises
+        ------
+        InputError
+            If the model does not know an offset.
+        """
+        found = [self._channel_of(offset) for offset in offsets]
+        return PairValues.of_affinities(
+            _in_place(self.values), [channel for channel, _ in found], [far for _, far in found]
+        )
+
+    def prepared(self) -> AffinityField:
+        """Return the same in single precision, each pair noted where neighborhoods do.
+
+        Neighborhoods begin with negative steps. Offsets that occur twice are kept once.
+        """
+        offsets = tuple(dict.fromkeys(map(_as_neighborhoods_do, self.offsets)))
+        if offsets == self.offsets:
+            return replace(self, values=_in_place(self.values))
+        return replace(
+            self,
+            values=self._taken(self.values, offsets),
+            offsets=offsets,
+            variances=self.uncertainties(offsets),
+        )
+
     def window(self, region: tuple[slice, ...]) -> AffinityField:
         """Return the field of a part of the image.
 
@@ -90,10 +128,23 @@ class AffinityField:
         """
         where = (slice(None), *region)
         return AffinityField(
-            self.values[where],
+            _in_place(self.values[where]),
             self.offsets,
             None if self.foreground is None else self.foreground[region],
             None if self.variances is None else self.variances[where],
+            None if self.codes is None else self.codes[where],
+        )
+
+    def _channel_of(self, offset: Offset) -> tuple[int, bool]:
+        """Return the channel of an offset, and whether it is noted at the other end."""
+        for sign in (1, -1):
+            channel = self._channels.get(tuple(sign * step for step in offset))
+            if channel is not None:
+                return channel, sign < 0
+        known = ", ".join(map(str, self.ranges))
+        raise InputError(
+            f"The model knows no affinities under the offset {tuple(offset)}: take ranges "
+            f"out of {known}, and the smallest connectivity."
         )
 
     def _taken(
@@ -101,31 +152,20 @@ class AffinityField:
     ) -> NDArray[np.float32]:
         taken = np.zeros((len(offsets), *self.shape), dtype=np.float32)
         for channel, offset in zip(taken, offsets, strict=True):
-            same, opposite = (
-                self._channels.get(tuple(sign * step for step in offset)) for sign in (1, -1)
-            )
+            known, is_far = self._channel_of(offset)
             slices = pair_slices(self.shape, offset)
-            if same is None and opposite is None:
-                known = ", ".join(map(str, self.ranges))
-                raise InputError(
-                    f"The model knows no affinities under the offset {tuple(offset)}: take ranges "
-                    f"out of {known}, and the smallest connectivity."
-                )
-            if slices is None:
-                continue
-            here, there = slices
-            if same is not None:
-                channel[here] = values[same][here]
-            elif opposite is not None:
-                channel[here] = values[opposite][there]
+            if slices is not None:
+                here, there = slices
+                channel[here] = values[known][there if is_far else here]
         return taken
 
 
-def ranges_of(offsets: Sequence[Offset]) -> tuple[int, ...]:
-    """Return the distances that offsets have along both axes of a section, ascending."""
-    straight: list[set[int]] = [set(), set()]
-    for offset in offsets:
-        *across, along_y, along_x = offset
-        if not any(across) and bool(along_y) != bool(along_x):
-            straight[int(bool(along_x))].add(abs(along_y or along_x))
-    return tuple(sorted(straight[0] & straight[1]))
+def _as_neighborhoods_do(offset: Offset) -> Offset:
+    """Return an offset or its opposite, whichever begins with a negative step."""
+    first = next((step for step in offset if step), 0)
+    return tuple(-step for step in offset) if first > 0 else offset
+
+
+def _in_place(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Return values in single precision and in C order, copied only if they are not."""
+    return np.ascontiguousarray(values, dtype=np.float32)

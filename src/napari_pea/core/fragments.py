@@ -1,4 +1,4 @@
-"""Giving small pieces to the neighbour that the embedding says they belong to."""
+"""Giving small pieces to the neighbour that the model says they belong to."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from napari_pea.core.affinity import pixel_major
 from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
 from napari_pea.core.labels import checked_labels, compact
-from napari_pea.core.neighborhood import Neighborhood
+from napari_pea.core.neighborhood import Neighborhood, Offset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from napari_pea.core.evidence import Evidence
 
 Integer = TypeVar("Integer", bound=np.integer)
 
@@ -32,7 +33,7 @@ CRUMB_SHARE = 0.03
 
 def absorb_fragments(
     labels: NDArray[Integer],
-    vectors: NDArray[np.floating],
+    evidence: Evidence,
     constraints: Constraints | None = None,
     *,
     least_affinity: float = LEAST_AFFINITY,
@@ -50,8 +51,8 @@ def absorb_fragments(
     ----------
     labels : array of int, shape (*spatial)
         Object ids in 2D or 3D; 0 is background. Not changed.
-    vectors : array of float, shape (D, *spatial)
-        Embedding vectors of unit length.
+    evidence : Evidence
+        What the model says about the pixels.
     constraints : Constraints, optional
         Objects with pixels that cannot be in one object are not merged.
     least_affinity : float
@@ -65,7 +66,7 @@ def absorb_fragments(
     Raises
     ------
     InputError
-        If the labels are not whole numbers of at least 0, or the vectors do not fit them.
+        If the labels are not whole numbers of at least 0, or the evidence does not fit them.
 
     Notes
     -----
@@ -73,19 +74,19 @@ def absorb_fragments(
     object pixel lies; crumbs are smaller than `CRUMB_SHARE` of it. The pairs are those of
     `EVIDENCE_RANGES` in both directions of every axis, 12 for each pixel in 2D; they do not
     follow the ranges of the segmentation, so that another choice of these changes the
-    pieces but not how they are judged. Affinities are those of
-    `napari_pea.core.affinity.embedding_affinities`.
+    pieces but not how they are judged. Where a model does not know these ranges, all are taken
+    that it knows and that are no longer.
     """
     given = checked_labels(labels)
     positions, ids = compact(given)
-    target, _ = absorbed_into(positions, vectors, constraints, least_affinity=least_affinity)
+    target, _ = absorbed_into(positions, evidence, constraints, least_affinity=least_affinity)
     merged: NDArray[Integer] = ids[target][positions]
     return merged
 
 
 def absorbed_into(
     labels: NDArray[np.integer],
-    vectors: NDArray[np.floating],
+    evidence: Evidence,
     constraints: Constraints | None = None,
     *,
     kept: NDArray[np.integer] | None = None,
@@ -97,7 +98,7 @@ def absorbed_into(
     ----------
     labels : array of int, shape (*spatial)
         Object ids, no larger than the number of pixels; 0 is background.
-    vectors, constraints, least_affinity
+    evidence, constraints, least_affinity
         See `absorb_fragments`.
     kept : array of int, optional
         Ids that are no pieces, however small.
@@ -112,12 +113,12 @@ def absorbed_into(
     Raises
     ------
     InputError
-        If the vectors do not fit the labels.
+        If the evidence does not fit the labels.
     """
-    if labels.ndim not in (2, 3) or vectors.shape[1:] != labels.shape:
+    if labels.ndim not in (2, 3) or evidence.shape != labels.shape:
         raise InputError(
-            f"An embedding of shape {vectors.shape} does not fit labels of shape {labels.shape}: "
-            "give vectors of shape (components, y, x) or (components, z, y, x)."
+            f"What is known about an image of shape {evidence.shape} does not fit labels of shape "
+            f"{labels.shape}: give both of one image with two or three axes."
         )
     sizes = np.bincount(labels.reshape(-1), minlength=1)
     sizes[0] = 0
@@ -129,15 +130,16 @@ def absorbed_into(
     from napari_pea.core.fragments_kernel import merged_into  # numba takes its time
 
     missing = 3 - labels.ndim
-    offsets = Neighborhood(EVIDENCE_RANGES, ndim=labels.ndim).offsets
-    steps = np.pad(np.concatenate((offsets, -offsets)), ((0, 0), (missing, 0)))
+    there = _asked(evidence, labels.ndim)
+    back = [tuple(-step for step in offset) for offset in there]
+    steps = np.pad(np.array([*there, *back], dtype=np.int64), ((0, 0), (missing, 0)))
     is_kept = np.zeros(len(sizes), dtype=bool)
     if kept is not None:
         is_kept[kept] = True
     barred = np.zeros((0, 2), np.int64) if constraints is None else constraints.cannot_link
     target = merged_into(
         np.ascontiguousarray(labels, dtype=np.uint32).reshape((1,) * missing + labels.shape),
-        np.moveaxis(pixel_major(vectors), 0, -1).reshape(-1),
+        evidence.pair_values([*there, *back]),
         steps,
         sizes,
         largest,
@@ -148,6 +150,18 @@ def absorbed_into(
     )
     sizes[target != np.arange(len(sizes))] = 0
     return target, sizes
+
+
+def _asked(evidence: Evidence, ndim: int) -> list[Offset]:
+    """Return the offsets whose affinities tell where a piece belongs."""
+    if evidence.offsets is None:
+        return list(Neighborhood(EVIDENCE_RANGES, ndim=ndim).offset_list)
+    longest = max(EVIDENCE_RANGES)
+    return [
+        offset
+        for offset in evidence.offsets
+        if sum(map(bool, offset)) == 1 and max(map(abs, offset)) <= longest
+    ]
 
 
 def typical_size(sizes: NDArray[np.integer]) -> int:

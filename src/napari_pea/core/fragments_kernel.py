@@ -15,6 +15,8 @@ from napari_pea.core.mutex.priorities import cosine
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_pea.core.evidence import PairValues
+
 
 @inlined
 def _root(parent: NDArray[np.int64], label: int | np.int64) -> int | np.int64:
@@ -38,7 +40,7 @@ def _excluded(parent: NDArray[np.int64], apart: NDArray[np.int64], one: int, oth
 @compiled
 def merged_into(
     labels: NDArray[np.uint32],
-    vectors: NDArray[np.float32],
+    values: PairValues,
     steps: NDArray[np.int64],
     sizes: NDArray[np.int64],
     largest: int,
@@ -53,8 +55,8 @@ def merged_into(
     ----------
     labels : array of uint32, shape (Z, Y, X)
         Object ids; 0 is background.
-    vectors : array of float32, shape (pixels * D,)
-        Embedding vectors of unit length, pixel by pixel.
+    values : PairValues
+        The affinities of the steps.
     steps : array of int, shape (M, 3)
         From a pixel to its partners, in both directions.
     sizes : array of int, shape (ids,)
@@ -73,7 +75,8 @@ def merged_into(
     depth, height, width = labels.shape
     n_ids = len(sizes)
     flat = labels.reshape(labels.size)
-    dimension = np.uint64(vectors.size // labels.size)
+    affinities, vectors, dimension = values.affinities, values.vectors, values.depth
+    firsts, far = values.channels * labels.size, values.far
     parent = np.arange(n_ids)
 
     # The pixels of each piece as a chain, so that merging two is joining their ends.
@@ -150,7 +153,11 @@ def merged_into(
                         neighbors[n_neighbors] = other
                         n_neighbors += 1
                     touching[other] |= direct[s]
-                    total[other] += cosine(vectors, dimension, np.uint64(pixel), there)
+                    if dimension:
+                        total[other] += cosine(vectors, dimension, np.uint64(pixel), there)
+                    else:
+                        noted = np.int64(there) if far[s] else pixel
+                        total[other] += affinities[firsts[s] + noted]
                 member = following[member]
             target, highest = -1, -1.0
             for n in range(n_neighbors):

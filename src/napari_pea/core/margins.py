@@ -31,10 +31,13 @@ from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
 from napari_pea.core.margins_kernel import attractive_pairs, merge_forest, repulsive_pairs
 from napari_pea.core.neighborhood import Neighborhood
+from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken, check_cancel
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+    from napari_pea.core.evidence import Evidence
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +195,60 @@ def affinity_margins(
         bias,
         constraints,
         cancel,
+    )
+
+
+def margins_of(
+    labels: NDArray[np.integer],
+    evidence: Evidence,
+    neighborhood: Neighborhood,
+    *,
+    strides: Sequence[int] | None = None,
+    bias: float = 0.0,
+    constraints: Constraints | None = None,
+    cancel: CancelToken | None = None,
+) -> Margins:
+    """Return the margins of a partition by what a model says.
+
+    Parameters
+    ----------
+    labels : array of int, shape (*spatial)
+        See `embedding_margins`.
+    evidence : Evidence
+        What it was made from.
+    neighborhood, strides, bias, constraints, cancel
+        See `embedding_margins`.
+
+    Returns
+    -------
+    Margins
+
+    Raises
+    ------
+    InputError
+        If the arrays do not fit each other, or the model does not know an offset.
+    Cancelled
+        If `cancel` was set.
+    """
+    if isinstance(evidence, Embedding):
+        return embedding_margins(
+            labels,
+            evidence.vectors,
+            neighborhood,
+            strides=strides,
+            bias=bias,
+            constraints=constraints,
+            cancel=cancel,
+        )
+    return affinity_margins(
+        labels,
+        evidence.affinities(neighborhood.offset_list),
+        neighborhood.offsets,
+        neighborhood.n_attractive,
+        strides=strides,
+        bias=bias,
+        constraints=constraints,
+        cancel=cancel,
     )
 
 

@@ -1,8 +1,8 @@
-"""From an embedding or affinities to raw labels, by the partitioner of the settings."""
+"""From what a model says to raw labels, by the partitioner of the settings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,12 +13,15 @@ from napari_pea.core.agglomeration import average_linkage, multicut
 from napari_pea.core.clustering import BANDWIDTH, mean_shift
 from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
+from napari_pea.core.evidence import Evidence
 from napari_pea.core.mutex import (
+    AffinityWatershed,
     EmbeddingWatershed,
     embedding_mutex_watershed,
     mutex_watershed,
 )
 from napari_pea.core.neighborhood import Neighborhood, Offset
+from napari_pea.core.predict import Embedding
 from napari_pea.core.processors import allowed_threads
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.settings import RANGE_LADDER, SegmentationSettings
@@ -198,16 +201,69 @@ def partition_embedding(
     )
 
 
-class LivePartition:
-    """Partitions an embedding, and quickly again with other ranges by the Mutex Watershed.
+def partition_evidence(
+    evidence: Evidence,
+    neighborhood: Neighborhood,
+    settings: SegmentationSettings,
+    constraints: Constraints | None = None,
+    *,
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> NDArray[np.uint32]:
+    """Partition by what a model says, in the way that the settings say.
 
-    The result is always that of `partition_embedding`. What depends on neither ranges,
+    Parameters
+    ----------
+    evidence : Evidence
+        An embedding or an affinity field, best as its `prepared` returns it.
+    neighborhood, settings, constraints, progress, cancel
+        See `partition_affinities`.
+
+    Returns
+    -------
+    array of uint32, shape (*spatial)
+        As `partition_affinities` finds from the affinities of the neighborhood.
+
+    Raises
+    ------
+    InputError
+        See `partition_affinities`; or if the model does not know an offset.
+    Cancelled
+        If `cancel` was set.
+    """
+    if isinstance(evidence, Embedding):
+        return partition_embedding(
+            evidence.vectors,
+            neighborhood,
+            settings,
+            evidence.foreground,
+            constraints,
+            progress=progress,
+            cancel=cancel,
+        )
+    if settings.partitioner == "multicut":
+        neighborhood = neighborhood.first(1)  # it looks at direct neighbours only
+    return partition_affinities(
+        evidence.affinities(neighborhood.offset_list),
+        neighborhood,
+        settings,
+        evidence.foreground,
+        constraints,
+        progress=progress,
+        cancel=cancel,
+    )
+
+
+class LivePartition:
+    """Partitions one image, and quickly again with other ranges by the Mutex Watershed.
+
+    The result is always that of `partition_evidence`. What depends on neither ranges,
     connectivity nor strides is kept until something else changes.
     """
 
     def __init__(self) -> None:
-        self._made_from: tuple[Any, ...] = ()
-        self._watershed: EmbeddingWatershed | None = None
+        self._made_from: tuple[Evidence, Hashable] | None = None
+        self._watershed: EmbeddingWatershed | AffinityWatershed | None = None
 
     @property
     def nbytes(self) -> int:
@@ -216,44 +272,32 @@ class LivePartition:
 
     def __call__(
         self,
-        vectors: NDArray[np.floating],
+        evidence: Evidence,
         neighborhood: Neighborhood,
         settings: SegmentationSettings,
-        foreground: NDArray[np.floating] | None,
         constraints: Constraints | None = None,
         *,
         progress: Progress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> NDArray[np.uint32]:
-        """Return raw labels: see `partition_embedding`."""
+        """Return raw labels: see `partition_evidence`."""
         if settings.partitioner != "mutex":
-            return partition_embedding(
-                vectors,
-                neighborhood,
-                settings,
-                foreground,
-                constraints,
-                progress=progress,
-                cancel=cancel,
+            return partition_evidence(
+                evidence, neighborhood, settings, constraints, progress=progress, cancel=cancel
             )
         n_attractive = neighborhood.n_attractive
         attractive = neighborhood.offset_list[:n_attractive]
         said = None if constraints is None else constraints.key
         settled = (attractive, settings.foreground_threshold, settings.bias, said)
-        same = (
-            len(self._made_from) == 3
-            and self._made_from[0] is vectors
-            and self._made_from[1] is foreground
-            and self._made_from[2] == settled
-        )
+        made_from = self._made_from
+        same = made_from is not None and made_from[0] is evidence and made_from[1] == settled
         if self._watershed is None or not same:
-            choices = _choices(neighborhood, settings, foreground, constraints)
+            choices = _choices(neighborhood, settings, evidence.foreground, constraints)
             del choices["strides"]
-            self._watershed = EmbeddingWatershed(
-                vectors, attractive, **choices, progress=progress, cancel=cancel
-            )
-            self._made_from = (vectors, foreground, settled)
-        elif neighborhood.z_ranges is None:  # after a second choice a third one is likely
+            self._watershed = _watershed(evidence, attractive, choices, progress, cancel)
+            self._made_from = evidence, settled
+        elif isinstance(self._watershed, EmbeddingWatershed) and neighborhood.z_ranges is None:
+            # After a second choice a third one is likely.
             likely = _likely(neighborhood)
             self._watershed.foresee(likely.offset_list[n_attractive:], cancel=cancel)
         return self._watershed.partition(
@@ -261,6 +305,26 @@ class LivePartition:
             strides=settings.strides_for(neighborhood.ndim),
             cancel=cancel,
         )
+
+
+def _watershed(
+    evidence: Evidence,
+    attractive: Sequence[Offset],
+    choices: dict[str, Any],
+    progress: Progress,
+    cancel: CancelToken | None,
+) -> EmbeddingWatershed | AffinityWatershed:
+    """Return what can be asked for one choice of repulsive offsets after another."""
+    if isinstance(evidence, Embedding):
+        return EmbeddingWatershed(
+            evidence.vectors, attractive, **choices, progress=progress, cancel=cancel
+        )
+    known = evidence.prepared()
+    offsets = known.offsets or ()
+    stack = known.pair_values(offsets).affinities.reshape(-1, *known.shape)
+    return AffinityWatershed(
+        stack, offsets, attractive, **choices, progress=progress, cancel=cancel
+    )
 
 
 def _likely(neighborhood: Neighborhood) -> Neighborhood:

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_pea.core.affinity import embedding_affinities, pixel_major
 from napari_pea.core.device import Precision, autocast
 from napari_pea.core.errors import InputError
+from napari_pea.core.evidence import PairValues
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from napari_pea.core.neighborhood import Offset
     from napari_pea.core.networks.base import EmbeddingNetwork, NetworkOutput
 
 #: Width of the seam across which two tiles are blended, in pixels and in sections that the
@@ -45,6 +48,46 @@ class Embedding:
     def shape(self) -> tuple[int, ...]:
         """The spatial shape."""
         return self.vectors.shape[1:]
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes, in bytes."""
+        return self.vectors.nbytes + (0 if self.foreground is None else self.foreground.nbytes)
+
+    @property
+    def offsets(self) -> None:
+        """None: it has affinities of all offsets."""
+        return None
+
+    def affinities(self, offsets: Sequence[Offset]) -> NDArray[np.float32]:
+        """Return the affinities of some offsets, shape (N, *spatial)."""
+        return embedding_affinities(self.vectors, offsets)
+
+    def uncertainties(self, _: Sequence[Offset]) -> None:
+        """Return None: an embedding does not tell how uncertain it is."""
+        return None
+
+    def pair_values(self, offsets: Sequence[Offset]) -> PairValues:
+        """Return where kernels find the affinities of some offsets."""
+        rows = np.moveaxis(pixel_major(self.vectors), 0, -1)
+        return PairValues.of_vectors(rows.reshape(-1, rows.shape[-1]), len(offsets))
+
+    def prepared(self) -> Embedding:
+        """Return the same with the vectors pixel by pixel in memory."""
+        return Embedding(pixel_major(self.vectors), self.foreground)
+
+    def window(self, region: tuple[slice, ...]) -> Embedding:
+        """Return the embedding of a part of the image.
+
+        Parameters
+        ----------
+        region : tuple of slice
+            One for each axis.
+        """
+        return Embedding(
+            pixel_major(self.vectors[(slice(None), *region)]),
+            None if self.foreground is None else self.foreground[region],
+        )
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
+from napari_pea.core.errors import InputError
+from napari_pea.core.known import KnownOffsets
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
+from napari_pea.core.settings import AFFINITY_PARTITIONERS, SegmentationSettings
 
 if TYPE_CHECKING:
     from napari_pea.core.field import AffinityField
     from napari_pea.core.neighborhood import Offset
     from napari_pea.core.predict import Embedding
-    from napari_pea.core.settings import SegmentationSettings
 
 
 class Predictor(Protocol):
@@ -86,6 +88,29 @@ class AffinityPredictor(Predictor, Protocol):
         AffinityField
             With the channels of `offsets`.
         """
+
+
+def known_offsets(model: Predictor) -> KnownOffsets:
+    """Return which neighborhoods a model can be asked for."""
+    return KnownOffsets(model.offsets if predicts_affinities(model) else ())
+
+
+def check_settings(model: Predictor, settings: SegmentationSettings) -> None:
+    """Make sure that settings fit a model, before its network runs.
+
+    Raises
+    ------
+    InputError
+        If neighborhood or strides have other axes than its images, or the model does not know
+        a range, or the partitioner needs an embedding and it predicts none.
+    """
+    known_offsets(model).check(settings.neighborhood(model.ndim))
+    settings.strides_for(model.ndim)
+    if predicts_affinities(model) and settings.partitioner not in AFFINITY_PARTITIONERS:
+        raise InputError(
+            f"The partitioner {settings.partitioner!r} needs an embedding, and the model "
+            f"{model.name!r} predicts affinities: use {', '.join(AFFINITY_PARTITIONERS)}."
+        )
 
 
 def predicts_affinities(model: Predictor) -> TypeGuard[AffinityPredictor]:

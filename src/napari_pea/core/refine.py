@@ -18,20 +18,22 @@ from napari_pea.core.settings import SegmentationSettings
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_pea.core.evidence import Evidence
+
 Integer = TypeVar("Integer", bound=np.integer)
 
 DEFAULT_PASSES: tuple[tuple[int, int], ...] = ((5, 5), (25, 11), (50, 11), (100, 21))
 """Largest fragment and side of the window, in pixels, of each merging pass (BBBC039)."""
 
 FRAGMENT_SHARE = 0.25
-"""Largest fragment that `refine` merges without an embedding, as a share of the typical object."""
+"""Largest fragment that `refine` merges without evidence, as a share of the typical object."""
 
 
 def refine(
     labels: NDArray[np.integer],
     settings: SegmentationSettings,
     *,
-    vectors: NDArray[np.floating] | None = None,
+    evidence: Evidence | None = None,
     constraints: Constraints | None = None,
     cut_sides: Sequence[tuple[bool, bool]] | None = None,
     cancel: CancelToken | None = None,
@@ -47,14 +49,15 @@ def refine(
         Object ids; 0 is background. Not changed.
     settings : SegmentationSettings
         `merge_fragments`, `min_size` and `fill_holes` are used.
-    vectors : array of float, shape (D, *spatial), optional
-        The embedding that the labels come from. It tells which fragments to merge with
-        what (see `napari_pea.core.fragments`); without it only their sizes and places do.
+    evidence : Evidence, optional
+        What the labels come from, an embedding or affinities. It tells which fragments to
+        merge with what (see `napari_pea.core.fragments`); without it only their sizes and
+        places do.
     constraints : Constraints, optional
-        What cannot be one object is not merged (along with `vectors`), nor by filling holes.
+        What cannot be one object is not merged (along with `evidence`), nor by filling holes.
     cut_sides : sequence of (bool, bool), optional
         For each axis, whether the image goes on before and beyond. What touches such a side
-        is part of something larger, and no fragment (along with `vectors`).
+        is part of something larger, and no fragment (along with `evidence`).
     cancel : CancelToken, optional
         Checked between the steps.
 
@@ -66,13 +69,13 @@ def refine(
     Raises
     ------
     InputError
-        If the labels are not whole numbers of at least 0, or the vectors do not fit them.
+        If the labels are not whole numbers of at least 0, or the evidence does not fit them.
     Cancelled
         If `cancel` was set.
 
     Notes
     -----
-    Without vectors, fragments are merged by the published rule (`merge_fragments`), with two
+    Without evidence, fragments are merged by the published rule (`merge_fragments`), with two
     differences. Its passes suit objects of several hundred pixels; where objects are
     smaller, they would merge whole objects, so a pass is left out if its fragments could
     have more than a quarter of the pixels of the typical object. For the same reason
@@ -81,9 +84,9 @@ def refine(
     positions, ids = compact(checked_labels(labels))
     if positions.size == 0:
         return positions.astype(np.uint32)
-    if settings.merge_fragments and vectors is not None:
+    if settings.merge_fragments and evidence is not None:
         kept = None if cut_sides is None else _at_sides(positions, cut_sides)
-        target, sizes = absorbed_into(positions, vectors, constraints, kept=kept)
+        target, sizes = absorbed_into(positions, evidence, constraints, kept=kept)
     else:
         if settings.merge_fragments:
             positions, ids = compact(_without_fragments(positions, cancel))

@@ -1,22 +1,28 @@
-"""The staged cache: image, embedding, raw labels, labels and their table."""
+"""The staged cache: image, embedding or affinities, raw labels, labels and their table."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_pea.core.affinity import embedding_affinities, pixel_major
 from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
+from napari_pea.core.evidence import Evidence
 from napari_pea.core.joins import Joined, partition_joined
 from napari_pea.core.neighborhood import Neighborhood
 from napari_pea.core.partition import LivePartition
 from napari_pea.core.predict import Embedding
-from napari_pea.core.predictors import Embedder
+from napari_pea.core.predictors import (
+    AffinityPredictor,
+    Embedder,
+    check_settings,
+    known_offsets,
+    predicts_affinities,
+)
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.refine import refine
 from napari_pea.core.settings import SegmentationSettings
@@ -26,20 +32,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class EmbeddingPartitioner(Protocol):
-    """A way to partition an image into objects by its embedding."""
+class Partitioner(Protocol):
+    """A way to partition an image into objects by what a model says."""
 
     def __call__(
         self,
-        vectors: NDArray[np.floating],
+        evidence: Evidence,
         neighborhood: Neighborhood,
         settings: SegmentationSettings,
-        foreground: NDArray[np.floating] | None,
         constraints: Constraints | None = None,
         *,
         cancel: CancelToken | None = None,
     ) -> NDArray[np.uint32]:
-        """Return raw labels: see `napari_pea.core.partition.partition_embedding`."""
+        """Return raw labels: see `napari_pea.core.partition.partition_evidence`."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +91,14 @@ class Segmenter:
 
     Parameters
     ----------
-    model : Model
-        Anything with `embed`, `recommended`, `ndim` and `name`.
+    model : Embedder or AffinityPredictor
+        See `napari_pea.core.predictors`.
     image : array-like
         See `napari_pea.core.image.prepare_image` for `channel` and `channel_axis` too.
     tile, halo : int, optional
         See `napari_pea.core.predict.predict`.
     partition : callable
-        How the embedding becomes raw labels; by default the Mutex Watershed.
+        How what the model says becomes raw labels; by default as the settings say.
 
     Examples
     --------
@@ -104,25 +109,28 @@ class Segmenter:
 
     def __init__(
         self,
-        model: Embedder,
+        model: Embedder | AffinityPredictor,
         image: Any,
         *,
         channel: int | None = None,
         channel_axis: int | None = None,
         tile: int | None = None,
         halo: int | None = None,
-        partition: EmbeddingPartitioner | None = None,
+        partition: Partitioner | None = None,
     ) -> None:
         self.model = model
+        self._predict: dict[str, Any] = {
+            "channel": channel,
+            "channel_axis": channel_axis,
+            "tile": tile,
+            "halo": halo,
+        }
         self._image = image
-        self._channel = channel
-        self._channel_axis = channel_axis
-        self._tile = tile
-        self._halo = halo
         self._given_partition = partition
         self.partition = LivePartition() if partition is None else partition
-        self._embedding: Embedding | None = None
-        self._direct: NDArray[np.float32] | None = None
+        self._whole: tuple[Segmenter, tuple[slice, ...]] | None = None
+        self._evidence: dict[bool, Evidence] = {}
+        self._direct: tuple[Evidence, NDArray[np.float32]] | None = None
         self._raw: tuple[Hashable, Joined] | None = None
         self._refined: tuple[Hashable, NDArray[np.uint32]] | None = None
         self._table: tuple[Hashable, pd.DataFrame] | None = None
@@ -130,18 +138,19 @@ class Segmenter:
     @property
     def nbytes(self) -> int:
         """How much memory the cached stages hold, in bytes."""
-        kept: list[NDArray[Any] | None] = [self._direct]
-        if self._embedding is not None:
-            kept += [self._embedding.vectors, self._embedding.foreground]
+        kept: list[NDArray[Any] | None] = []
+        if self._direct is not None:
+            kept.append(self._direct[1])
         if self._raw is not None:
             kept += [self._raw[1].labels, self._raw[1].pieces]
         if self._refined is not None:
             kept.append(self._refined[1])
-        kept_by_partition = getattr(self.partition, "nbytes", 0)
-        return kept_by_partition + sum(array.nbytes for array in kept if array is not None)
+        total = sum(evidence.nbytes for evidence in self._evidence.values())
+        total += getattr(self.partition, "nbytes", 0)
+        return total + sum(array.nbytes for array in kept if array is not None)
 
     def window(self, region: tuple[slice, ...]) -> Segmenter:
-        """Return a segmenter of a part of the image that shares the embedding.
+        """Return a segmenter of a part of the image that shares what the network has said.
 
         Objects at the rim of the part may differ from those of the whole image.
 
@@ -153,39 +162,89 @@ class Segmenter:
         Raises
         ------
         InputError
-            If the embedding is not there yet.
+            If the network has not seen the image yet.
         """
-        if self._embedding is None:
+        if not self._evidence:
             raise InputError("A part can be segmented once the whole image was embedded.")
-        whole = self._embedding
         part = Segmenter(self.model, None, partition=self._given_partition)
-        foreground = None if whole.foreground is None else whole.foreground[region]
-        part._embedding = Embedding(pixel_major(whole.vectors[(slice(None), *region)]), foreground)
+        part._whole = self, region
         return part
+
+    def has_evidence(self, settings: SegmentationSettings) -> bool:
+        """Whether labels of these settings need the network no more."""
+        if self._whole is not None:
+            return self._whole[0].has_evidence(settings)
+        return self._averages(settings) in self._evidence
+
+    def evidence(
+        self,
+        settings: SegmentationSettings | None = None,
+        *,
+        progress: Progress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> Evidence:
+        """Return what the model says; the network runs on the first call only.
+
+        Parameters
+        ----------
+        settings : SegmentationSettings, optional
+            By default those that the model recommends. Only `average_masks` matters: with
+            and without, a model of masks says something else, and both are kept.
+        progress, cancel
+            See `segment`.
+
+        Returns
+        -------
+        Embedding or AffinityField
+            By the kind of the model.
+        """
+        used = settings or self.model.recommended
+        average = self._averages(used)
+        if average not in self._evidence:
+            found: Evidence
+            if self._whole is not None:
+                whole, region = self._whole
+                found = whole.evidence(used, progress=progress, cancel=cancel).window(region)
+            elif predicts_affinities(self.model):
+                found = self.model.field(
+                    self._image, average=average, progress=progress, cancel=cancel, **self._predict
+                )
+            else:
+                embedder = cast("Embedder", self.model)
+                found = embedder.embed(
+                    self._image, progress=progress, cancel=cancel, **self._predict
+                )
+            self._evidence[average] = found.prepared()
+        return self._evidence[average]
 
     def embedding(
         self, *, progress: Progress = ignore_progress, cancel: CancelToken | None = None
     ) -> Embedding:
-        """Return the embedding of the image; the network runs on the first call only."""
-        if self._embedding is None:
-            found = self.model.embed(
-                self._image,
-                channel=self._channel,
-                channel_axis=self._channel_axis,
-                tile=self._tile,
-                halo=self._halo,
-                progress=progress,
-                cancel=cancel,
+        """Return the embedding of the image; the network runs on the first call only.
+
+        Raises
+        ------
+        InputError
+            If the model predicts affinities instead.
+        """
+        found = self.evidence(progress=progress, cancel=cancel)
+        if not isinstance(found, Embedding):
+            raise InputError(
+                f"The model {self.model.name!r} predicts affinities and no embedding: use "
+                "`evidence` instead."
             )
-            self._embedding = Embedding(pixel_major(found.vectors), found.foreground)
-        return self._embedding
+        return found
 
     def affinities(
         self, neighborhood: Neighborhood, *, cancel: CancelToken | None = None
     ) -> NDArray[np.float32]:
         """Return the affinities of a neighborhood, shape (N, *spatial); not kept."""
-        vectors = self.embedding(cancel=cancel).vectors
-        return embedding_affinities(vectors, neighborhood.offsets)
+        return self.evidence(cancel=cancel).affinities(neighborhood.offset_list)
+
+    def _averages(self, settings: SegmentationSettings) -> bool:
+        """Whether settings ask a model of masks to average them."""
+        model = self.model
+        return settings.average_masks and predicts_affinities(model) and model.can_average
 
     def segment(
         self,
@@ -224,17 +283,24 @@ class Segmenter:
         Cancelled
             If `cancel` was set.
         """
-        used = (settings or self.model.recommended).updated(**changes)
+        known = known_offsets(self.model)
+        used = known.updated(settings or self.model.recommended, **changes)
         labels = self.labels(used, constraints, progress=progress, cancel=cancel)
         key = None if self._refined is None else self._refined[0]
         if self._table is None or self._table[0] != key:
-            embedding, neighborhood = self.embedding(), used.neighborhood(self.model.ndim)
+            evidence, neighborhood = self.evidence(used), used.neighborhood(self.model.ndim)
             # The table compares direct neighbours only.
-            direct = neighborhood.offsets[: neighborhood.n_attractive]
-            if self._direct is None:
-                self._direct = embedding_affinities(embedding.vectors, direct)
+            direct = neighborhood.offset_list[: neighborhood.n_attractive]
+            if self._direct is None or self._direct[0] is not evidence:
+                self._direct = evidence, evidence.affinities(direct)
             check_cancel(cancel)
-            table = region_table(labels, embedding.foreground, self._direct, direct)
+            table = region_table(
+                labels,
+                evidence.foreground,
+                self._direct[1],
+                direct,
+                evidence.uncertainties(direct),
+            )
             self._table = key, table
         pieces = labels if self._raw is None else self._raw[1].pieces
         return Segmentation(labels, self._table[1], used, self.model.name, pieces)
@@ -268,8 +334,9 @@ class Segmenter:
         Cancelled
             If `cancel` was set.
         """
+        check_settings(self.model, settings)
         neighborhood = settings.neighborhood(self.model.ndim)
-        embedding = self.embedding(progress=progress, cancel=cancel)
+        evidence = self.evidence(settings, progress=progress, cancel=cancel)
         check_cancel(cancel)
         raw_key = (
             neighborhood,
@@ -277,17 +344,13 @@ class Segmenter:
             settings.foreground_threshold,
             settings.bias,
             settings.partitioner,
+            self._averages(settings),
             None if constraints is None else constraints.key,
         )
         if self._raw is None or self._raw[0] != raw_key:
             joined = partition_joined(
                 lambda pairs: self.partition(
-                    embedding.vectors,
-                    neighborhood,
-                    settings,
-                    embedding.foreground,
-                    pairs,
-                    cancel=cancel,
+                    evidence, neighborhood, settings, pairs, cancel=cancel
                 ),
                 constraints or Constraints.none(),
             )
@@ -298,7 +361,7 @@ class Segmenter:
             labels = refine(
                 self._raw[1].labels,
                 settings,
-                vectors=embedding.vectors,
+                evidence=evidence,
                 constraints=constraints,
                 cancel=cancel,
             )

@@ -15,6 +15,8 @@ from napari_pea.core.neighborhood import CONNECTIVITIES, Neighborhood, whole_num
 RANGE_LADDER: tuple[int, ...] = (1, 3, 5, 7, 9, 11, 15, 19, 27, 35, 51, 67)
 #: Every way from affinities to objects: see `napari_pea.core.partition`.
 PARTITIONERS: tuple[str, ...] = ("mutex", "multicut", "average", "mean-shift")
+#: Those that need affinities and no embedding.
+AFFINITY_PARTITIONERS: tuple[str, ...] = PARTITIONERS[:3]
 
 
 @dataclass(frozen=True)

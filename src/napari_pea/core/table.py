@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ def region_table(
     foreground: NDArray[np.floating] | None = None,
     affinities: NDArray[np.floating] | None = None,
     offsets: NDArray[np.integer] | Sequence[Sequence[int]] | None = None,
+    variances: NDArray[np.floating] | None = None,
 ) -> pd.DataFrame:
     """Return one row for each object.
 
@@ -34,6 +35,8 @@ def region_table(
         Affinities between pixels; only those of direct neighbours are used.
     offsets : array of int, shape (N, ndim), optional
         The offsets of the affinities, in pixels.
+    variances : array of float, shape (N, *spatial), optional
+        How uncertain the affinities are.
 
     Returns
     -------
@@ -50,7 +53,10 @@ def region_table(
           `affinities` are given. It is the mean affinity of the direct neighbours that
           both lie in the object, minus that of the direct neighbours of which one lies in
           the object and one in another object: 1 at best, 0 or less if the outline to the
-          other objects is a guess. NaN if the object touches no other or is one pixel.
+          other objects is a guess. NaN if the object touches no other or is one pixel,
+        - ``variance``: how uncertain its outline is; only if `variances` are given. It is the
+          mean variance of the pairs of direct neighbours of which one lies in the object; NaN
+          if there are none.
 
     Raises
     ------
@@ -83,6 +89,8 @@ def region_table(
         columns["foreground"] = total[rows] / area[rows]
     if affinities is not None:
         columns["margin"] = _margin(positions, len(ids), affinities, offsets)[rows]
+    if variances is not None:
+        columns["variance"] = _outline_variance(positions, len(ids), variances, offsets)[rows]
     return pd.DataFrame(columns)
 
 
@@ -93,19 +101,8 @@ def _margin(
     offsets: NDArray[np.integer] | Sequence[Sequence[int]] | None,
 ) -> NDArray[np.float64]:
     """Return the mean affinity inside minus that across the outline, for each id."""
-    steps = np.asarray([] if offsets is None else offsets)
-    if affinities.shape[1:] != labels.shape or steps.shape != (len(affinities), labels.ndim):
-        raise InputError(
-            f"Affinities of shape {affinities.shape} and offsets of shape {steps.shape} do not "
-            f"fit labels of shape {labels.shape}: one channel and one offset for each other."
-        )
     inside, across = np.zeros((2, n_ids)), np.zeros((2, n_ids))  # number of pairs, affinity
-    for channel, step in zip(affinities, steps.tolist(), strict=True):
-        slices = pair_slices(labels.shape, step) if np.abs(step).sum() == 1 else None
-        if slices is None:
-            continue
-        here, there = slices
-        first, second, affinity = labels[here], labels[there], channel[here]
+    for first, second, affinity in _direct_pairs(labels, affinities, offsets):
         same = (first == second) & (first > 0)
         _count(inside, first[same], affinity[same])
         border = (first != second) & (first > 0) & (second > 0)
@@ -114,6 +111,42 @@ def _margin(
     with np.errstate(invalid="ignore"):  # no pairs: not a number
         margin: NDArray[np.float64] = inside[1] / inside[0] - across[1] / across[0]
     return margin
+
+
+def _outline_variance(
+    labels: NDArray[Any],
+    n_ids: int,
+    variances: NDArray[np.floating],
+    offsets: NDArray[np.integer] | Sequence[Sequence[int]] | None,
+) -> NDArray[np.float64]:
+    """Return the mean variance of the pairs across the outline, for each id."""
+    across = np.zeros((2, n_ids))
+    for first, second, variance in _direct_pairs(labels, variances, offsets):
+        for one, other in ((first, second), (second, first)):
+            border = (one != other) & (one > 0)
+            _count(across, one[border], variance[border])
+    with np.errstate(invalid="ignore"):  # no pairs: not a number
+        mean: NDArray[np.float64] = across[1] / across[0]
+    return mean
+
+
+def _direct_pairs(
+    labels: NDArray[Any],
+    values: NDArray[np.floating],
+    offsets: NDArray[np.integer] | Sequence[Sequence[int]] | None,
+) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[np.floating]]]:
+    """Yield the ids of both ends and the values of the direct neighbours of each channel."""
+    steps = np.asarray([] if offsets is None else offsets)
+    if values.shape[1:] != labels.shape or steps.shape != (len(values), labels.ndim):
+        raise InputError(
+            f"Affinities of shape {values.shape} and offsets of shape {steps.shape} do not "
+            f"fit labels of shape {labels.shape}: one channel and one offset for each other."
+        )
+    for channel, step in zip(values, steps.tolist(), strict=True):
+        slices = pair_slices(labels.shape, step) if np.abs(step).sum() == 1 else None
+        if slices is not None:
+            here, there = slices
+            yield labels[here], labels[there], channel[here]
 
 
 def _count(totals: NDArray[np.float64], owner: NDArray[Any], affinity: NDArray[Any]) -> None:

@@ -15,16 +15,16 @@ def warm_up() -> None:
     it is.
     """
     from napari_pea.core import margins
-    from napari_pea.core.affinity import pixel_major
     from napari_pea.core.fragments import absorb_fragments
     from napari_pea.core.mutex import warm
+    from napari_pea.core.predict import Embedding
     from napari_pea.core.tracking import tracked_ids
 
     warm.warm_up()
     margins.warm_up()
     labels = np.ones((8, 8), dtype=np.uint32)
     labels[3, 3] = 2
-    absorb_fragments(labels, pixel_major(np.ones((1, 8, 8), dtype=np.float32)))
+    absorb_fragments(labels, Embedding(np.ones((1, 8, 8), dtype=np.float32), None))
     tracked_ids(labels, labels)
 
 

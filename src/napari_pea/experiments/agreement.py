@@ -212,4 +212,4 @@ def in_memory(
         embedding.foreground,
         cancel=cancel,
     )
-    return refine(pieces, settings, vectors=embedding.vectors, cancel=cancel)
+    return refine(pieces, settings, evidence=embedding, cancel=cancel)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_pea.core.affinity import embedding_affinities
 from napari_pea.core.errors import InputError
 from napari_pea.core.partition import foreground_mask
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_pea.core.constraints import Constraints
+    from napari_pea.core.evidence import Evidence
     from napari_pea.core.neighborhood import Neighborhood
     from napari_pea.core.settings import SegmentationSettings
 
@@ -154,24 +154,23 @@ def _measure(
 
 
 def elf_partition(
-    vectors: NDArray[np.floating],
+    evidence: Evidence,
     neighborhood: Neighborhood,
     settings: SegmentationSettings,
-    foreground: NDArray[np.floating] | None,
     constraints: Constraints | None = None,
     *,
     cancel: CancelToken | None = None,
 ) -> NDArray[np.uint32]:
-    """Partition an embedding by elf's Mutex Watershed (engine: bioimage-cpp).
+    """Partition what a model says by elf's Mutex Watershed (engine: bioimage-cpp).
 
-    See `napari_pea.core.partition.partition_embedding` for the parameters; constraints are
+    See `napari_pea.core.partition.partition_evidence` for the parameters; constraints are
     not known to elf.
     """
     from elf.segmentation.mutex_watershed import mutex_watershed
 
-    affinities = embedding_affinities(vectors, neighborhood.offsets)
+    affinities = evidence.affinities(neighborhood.offset_list)
     check_cancel(cancel)
-    mask = foreground_mask(foreground, settings)
+    mask = foreground_mask(evidence.foreground, settings)
     # elf merges where its affinities are low.
     labels = mutex_watershed(
         1 - affinities,

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import rankdata
 
-from napari_pea.core.affinity import embedding_affinities
 from napari_pea.core.certainty import certainty
-from napari_pea.core.margins import embedding_margins
-from napari_pea.core.partition import partition_embedding
+from napari_pea.core.margins import margins_of
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.quality import matched
-from napari_pea.core.refine import refine
+from napari_pea.core.segmenter import Segmenter
 from napari_pea.core.settings import SegmentationSettings
-from napari_pea.core.table import region_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,17 +110,14 @@ def signs_of_objects(
     settings : SegmentationSettings
         How it is segmented.
     """
-    embedding = model.embed(item.image)
-    neighborhood = settings.neighborhood(model.ndim)
-    vectors, foreground = embedding.vectors, embedding.foreground
-    pieces = partition_embedding(vectors, neighborhood, settings, foreground)
-    labels = refine(pieces, settings, vectors=vectors)
-    direct = neighborhood.offsets[: neighborhood.n_attractive]
-    table = region_table(labels, foreground, embedding_affinities(vectors, direct), direct)
-    margins = embedding_margins(
+    segmenter = Segmenter(model, item.image)
+    found = segmenter.segment(settings)
+    labels, table = found.labels, found.table.copy()
+    pieces = labels if found.pieces is None else found.pieces
+    margins = margins_of(
         pieces,
-        vectors,
-        neighborhood,
+        segmenter.evidence(settings),
+        settings.neighborhood(model.ndim),
         strides=settings.strides_for(model.ndim),
         bias=settings.bias,
     )

@@ -11,6 +11,7 @@ import numpy as np
 from napari_pea.core.affinity import pixel_major
 from napari_pea.core.labels import as_objects
 from napari_pea.core.partition import partition_embedding
+from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken, check_cancel
 from napari_pea.core.refine import refine
 from napari_pea.core.settings import SegmentationSettings
@@ -90,7 +91,7 @@ def cut_block(
     objects = refine(
         pieces,
         settings.updated(min_size=0, fill_holes=False),
-        vectors=vectors,
+        evidence=Embedding(vectors, foreground),
         cut_sides=[
             (part.start > 0, part.stop < size)
             for part, size in zip(block.outer, grid.shape, strict=True)

@@ -10,6 +10,7 @@ import numpy as np
 from napari_pea.core.affinity import pair_slices
 from napari_pea.core.errors import InputError
 from napari_pea.core.labels import as_objects
+from napari_pea.core.mutex.affinity import AffinityWatershed
 from napari_pea.core.mutex.arguments import (
     all_finite,
     checked_affinities,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from napari_pea.core.neighborhood import Offset
 
 __all__ = [
+    "AffinityWatershed",
     "EmbeddingWatershed",
     "embedding_mutex_watershed",
     "mutex_watershed",

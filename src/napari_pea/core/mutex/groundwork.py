@@ -1,12 +1,14 @@
-"""What a Mutex Watershed of an embedding owes to the attractive pairs alone.
+"""What a Mutex Watershed owes to the attractive pairs alone.
 
-Two clusters whose vectors are all close to each other cannot repel each other, whatever the
-repulsive offsets. So most merges are the same for all of them: they are made once. A pair of
-clusters that are not that close is put off, which opens both clusters, as in tiles. A change
-of the ranges then needs only the pairs that were put off, which lie between objects.
+Two clusters of an embedding whose vectors are all close to each other cannot repel each
+other, whatever the repulsive offsets. So most merges are the same for all of them: they are
+made once. A pair of clusters that are not that close is put off, which opens both clusters, as
+in tiles. A change of the ranges then needs only the pairs that were put off, which lie between
+objects.
 
 If it is known which repulsive offsets may come, a pair is put off only where one of all these
-forbids to merge it: what they all allow, each choice of them allows.
+forbids to merge it: what they all allow, each choice of them allows. For affinities that is
+known from the start: there are no others than those of the stack.
 """
 
 from __future__ import annotations
@@ -57,12 +59,14 @@ class Rest(NamedTuple):
 
 
 class Groundwork:
-    """The Mutex Watershed of an embedding, for one set of repulsive offsets after another.
+    """A Mutex Watershed for one set of repulsive offsets after another.
 
     Parameters
     ----------
     problem : Problem
-        Of an embedding, without repulsive offsets; its labels are overwritten.
+        Without repulsive offsets; its labels are overwritten.
+    every : (sequence of offset, sequence of int), optional
+        All repulsive offsets that there are and their channels, needed for affinities.
     threads : int
         How many tiles are solved at the same time.
     progress : callable
@@ -79,18 +83,20 @@ class Groundwork:
     def __init__(
         self,
         problem: Problem,
+        every: tuple[Sequence[Offset], Sequence[int]] = ((), ()),
         *,
         threads: int = 1,
         progress: Progress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> None:
         self._problem = problem
-        provisional = problem._replace(pairs=problem.pairs._replace(provisional=True))
+        repelled = with_repulsion(problem, every[0], None, every[1])
+        provisional = repelled._replace(pairs=repelled.pairs._replace(provisional=True))
         state = solve_rounds(provisional, threads, progress, cancel)
         pending = sorted_pending(problem, state.pending)
-        self._any = _what_is_left(problem, state, *pending, cancel)
+        self._any = _what_is_left(repelled, state, *pending, cancel)
         self._few = self._any
-        self._foreseen: frozenset[Offset] = frozenset()
+        self._foreseen = frozenset(every[0])
 
     @property
     def nbytes(self) -> int:
@@ -126,6 +132,8 @@ class Groundwork:
         repulsive: Sequence[Offset],
         strides: Sequence[int] | None,
         cancel: CancelToken | None = None,
+        *,
+        channels: Sequence[int] | None = None,
     ) -> NDArray[np.uint32]:
         """Return the objects, numbered from 1 in the order of their first pixels.
 
@@ -137,6 +145,8 @@ class Groundwork:
             Repulsive pairs start at multiples only.
         cancel : CancelToken, optional
             Checked now and then.
+        channels : sequence of int, optional
+            Which affinities are those of each offset; an embedding needs none.
 
         Returns
         -------
@@ -148,7 +158,7 @@ class Groundwork:
             If `cancel` was set.
         """
         rest = self._few if self._foreseen.issuperset(repulsive) else self._any
-        problem = with_repulsion(self._problem, repulsive, strides)
+        problem = with_repulsion(self._problem, repulsive, strides, channels)
         problem = problem._replace(labels=rest.labels.copy())
         state = rest.state.copy()
         visit_pending(problem, state, rest.keys, rest.ids, cancel)

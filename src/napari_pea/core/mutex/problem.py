@@ -47,6 +47,7 @@ def problem(
     *,
     affinities: NDArray[np.float32] | None = None,
     vectors: NDArray[np.float32] | None = None,
+    channels: Sequence[int] | None = None,
     strides: Sequence[int] | None,
     inside: NDArray[np.bool_] | None,
     said: Linked,
@@ -59,13 +60,15 @@ def problem(
     shape : tuple of int
         Of the image, in 2D or 3D.
     steps : sequence of offset
-        One for each channel.
+        The pairs.
     n_attractive : int
         The first of them attract.
-    affinities : array of float32, shape (N, *spatial)
+    affinities : array of float32, shape (M, *spatial)
         None if there are vectors.
     vectors : array of float32, shape (pixels, D)
         The embedding, pixel by pixel; None if there are affinities.
+    channels : sequence of int, optional
+        Which affinities are those of each step; by default one channel after the other.
     strides : sequence of int, optional
         Repulsive pairs start at multiples only.
     inside : array of bool, shape (*spatial), optional
@@ -81,8 +84,10 @@ def problem(
         If the image has too many pixels.
     """
     extent = _shape(shape, n_attractive)
-    offsets, channels = _fitting(steps, extent)
-    attract = channels < n_attractive
+    offsets, places = _fitting(steps, extent)
+    attract = places < n_attractive
+    owned = _of_steps(channels, places)
+    n_channels = 1 + max(range(len(steps)) if channels is None else channels, default=-1)
     pairs = Pairs(
         extent,
         _only_read(affinities),
@@ -90,13 +95,13 @@ def problem(
         np.uint64(0 if vectors is None else vectors.shape[1]),
         offsets[attract],
         offsets[~attract],
-        channels[attract],
-        channels[~attract],
+        owned[attract],
+        owned[~attract],
         _in_3d([strides or (1,) * len(shape)], 1)[0],
         np.float32(bias),
         np.float32(1),
         False,
-        np.full(len(steps), ALL, dtype=np.uint64),
+        np.full(n_channels, ALL, dtype=np.uint64),
         np.uint64(0),
         inside is not None,
         False,
@@ -105,9 +110,12 @@ def problem(
 
 
 def with_repulsion(
-    given: Problem, repulsive: Sequence[Offset], strides: Sequence[int] | None
+    given: Problem,
+    repulsive: Sequence[Offset],
+    strides: Sequence[int] | None,
+    channels: Sequence[int] | None = None,
 ) -> Problem:
-    """Return a problem of an embedding with other repulsive offsets.
+    """Return a problem with other repulsive offsets.
 
     Parameters
     ----------
@@ -117,11 +125,13 @@ def with_repulsion(
         The offsets that repel.
     strides : sequence of int, optional
         Repulsive pairs start at multiples only.
+    channels : sequence of int, optional
+        Which affinities are those of each offset; an embedding needs none.
     """
-    offsets, channels = _fitting(repulsive, given.pairs.shape)
+    offsets, places = _fitting(repulsive, given.pairs.shape)
     pairs = given.pairs._replace(
         repulsive=offsets,
-        repulsive_channels=channels,
+        repulsive_channels=_of_steps(channels, places),
         strides=_in_3d([strides or (1, 1, 1)], 1)[0],
     )
     return given._replace(pairs=pairs)
@@ -196,6 +206,13 @@ def _fitting(
     ]
     kept = [offset for offset, fit in zip(steps, fits, strict=True) if fit]
     return _in_3d(kept, 0), np.flatnonzero(fits)
+
+
+def _of_steps(channels: Sequence[int] | None, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the channels of the steps at some places."""
+    if channels is None:
+        return places
+    return np.array(channels, dtype=np.int64)[places]
 
 
 def _in_3d(rows: Sequence[Sequence[int]], missing: int) -> NDArray[np.int64]:
