@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,12 @@ from napari_pea.core.errors import Cancelled
 from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken
 from napari_pea.core.settings import SegmentationSettings
-from napari_pea.experiments.uncertainty import SIGNS, area_under_curve, measure_uncertainty
+from napari_pea.experiments.uncertainty import (
+    SIGNS,
+    VARIANCE_SIGNS,
+    area_under_curve,
+    measure_uncertainty,
+)
 from napari_pea.training.labelled import LabelledImage
 
 
@@ -28,10 +35,11 @@ def test_nothing_to_compare_is_the_surest() -> None:
 class Model:
     """Knows what every pixel is: its brightness."""
 
+    name = "brightness"
     ndim = 2
     recommended = SegmentationSettings(ranges=(1, 2), strides=1, min_size=1, merge_fragments=False)
 
-    def embed(self, image: np.ndarray) -> Embedding:
+    def embed(self, image: np.ndarray, **_: Any) -> Embedding:
         codes = np.moveaxis(np.eye(8, dtype=np.float32)[image], -1, 0)
         return Embedding(codes, np.where(image > 0, 0.5 + image / 20, 0.0).astype(np.float32))
 
@@ -61,6 +69,17 @@ def test_every_group_is_measured(images: list[LabelledImage]) -> None:
     assert found["here"].areas["foreground"] == found["here"].areas["certainty"] == 1
     assert found["here"].areas["outside"] == found["here"].areas["inside"] == 0.5
     assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+def test_averaged_masks_tell_too(images: list[LabelledImage], known_field: Any) -> None:
+    (item, *_) = images
+    doubtful = known_field(doubtful=2)  # one of the two that are wrong
+    areas = measure_uncertainty(doubtful, [item])[item.group].areas
+    assert list(areas) == [*SIGNS, *VARIANCE_SIGNS]
+    assert areas["outline variance"] == (3 + 3 / 2) / 6
+    assert areas["object variance"] >= areas["outline variance"]  # what is beside it gets some
+    cannot = known_field(can_average=False)
+    assert list(measure_uncertainty(cannot, [item])[item.group].areas) == list(SIGNS)
 
 
 def test_measuring_can_be_cancelled(images: list[LabelledImage]) -> None:

@@ -153,7 +153,7 @@ def uncertainty(
 ) -> None:
     """Measure how well the uncertainty of objects tells which of them are wrong."""
     from napari_pea.experiments.nuclei import validation_images
-    from napari_pea.experiments.uncertainty import SIGNS, measure_uncertainty
+    from napari_pea.experiments.uncertainty import SIGNS, VARIANCE_SIGNS, measure_uncertainty
     from napari_pea.models.catalogue import load_model
 
     with cancel_on_interrupt() as cancel, progress_bar("Segmenting") as progress:
@@ -165,7 +165,8 @@ def uncertainty(
         return
     rows = [
         (text, *(f"{figures.areas[name]:.3f}" for figures in found.values()))
-        for name, text in SIGNS.items()
+        for name, text in (SIGNS | VARIANCE_SIGNS).items()
+        if all(name in figures.areas for figures in found.values())
     ]
     counts = [f"{figures.n_wrong} of {figures.n_objects}" for figures in found.values()]
     print_table([("wrong objects", *counts), *rows], ["area under the curve", *found])

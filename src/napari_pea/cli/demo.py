@@ -54,9 +54,12 @@ def demo(
         f"{seconds:.1f} s on {loaded.device}."
     )
     typer.echo(f"Annotators saw {sample.truth.max()}; the agreement with them is AJI {aji:.3f}.")
-    embedding = segmenter.embedding()
-    mask = foreground_mask(embedding.foreground, result.settings)
-    colors = embedding_colors(embedding.vectors, mask)
+    evidence = segmenter.evidence()
+    mask = foreground_mask(evidence.foreground, result.settings)
+    codes = evidence.codes
+    if codes is None:  # then what is between direct neighbours is shown
+        codes = evidence.affinities([(-1, 0), (0, -1), (-1, 0)])
+    colors = embedding_colors(codes, mask)
     write_labels(output / "nuclei_labels.tif", result.labels)
     write_table(output / "nuclei_table.csv", result.table)
     save_overview(output / "nuclei_overview.png", sample.image, colors, result.labels)

@@ -129,13 +129,12 @@ def segment(
     items = plan(image_files(images), output, tables=table, may_exist=bool(chosen), advice=IF_THERE)
     wants_summary = len(items) > 1 if summary is None else summary
     whole = Summary(output / SUMMARY) if wants_summary else None
+    from napari_pea.core.predictors import check_settings, known_offsets
     from napari_pea.models.catalogue import load_model
 
     loaded = load_model(model, device)
-    settings = loaded.recommended.updated(**changes)
-    # These two say what does not fit before any image is read.
-    settings.neighborhood(loaded.ndim)
-    settings.strides_for(loaded.ndim)
+    settings = known_offsets(loaded).updated(loaded.recommended, **changes)
+    check_settings(loaded, settings)  # before any image is read
     recipe = recipe_of(
         loaded, model, settings, channel=channel, channel_axis=channel_axis, tile=tile
     )

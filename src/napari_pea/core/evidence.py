@@ -100,6 +100,10 @@ class Evidence(Protocol):
         """The offsets it has affinities of; None for all."""
 
     @property
+    def codes(self) -> NDArray[np.floating] | None:
+        """Vectors, shape (D, *spatial), to be looked at in colours; None if there are none."""
+
+    @property
     def nbytes(self) -> int:
         """How much memory it takes, in bytes."""
 

@@ -43,7 +43,7 @@ class KnownOffsets:
     def z_ranges(self) -> tuple[int, ...]:
         """The z ranges that it may have; empty for any, and in 2D."""
         across = {abs(offset[0]) for offset in self.offsets if len(offset) == 3}
-        return tuple(sorted(z for z in across if z and self._knows((-z, 0, 0))))
+        return tuple(sorted(z for z in across if z and self.knows((-z, 0, 0))))
 
     @cached_property
     def connectivities(self) -> tuple[int, ...]:
@@ -55,7 +55,7 @@ class KnownOffsets:
         for connectivity in CONNECTIVITIES[ndim]:
             z_ranges = self._z_ranges_for(self.ranges) if ndim == 3 else None
             widest = Neighborhood(self.ranges or (1,), connectivity, ndim, z_ranges)
-            if all(map(self._knows, widest.offset_list)):
+            if all(map(self.knows, widest.offset_list)):
                 found.append(connectivity)
         return tuple(found) or (min(CONNECTIVITIES[ndim]),)
 
@@ -67,7 +67,7 @@ class KnownOffsets:
         InputError
             If some are not; the sentence says what is.
         """
-        if not self.offsets or all(map(self._knows, neighborhood.offset_list)):
+        if not self.offsets or all(map(self.knows, neighborhood.offset_list)):
             return
         ranges = neighborhood.ranges
         z_ranges = (neighborhood.z_ranges or ranges) if neighborhood.ndim == 3 else ()
@@ -81,7 +81,7 @@ class KnownOffsets:
                     f"The model does not know the {what} {strange[0]}: take {what}s out of "
                     f"{_listed(known)}."
                 )
-        unknown = next(o for o in neighborhood.offset_list if not self._knows(o))
+        unknown = next(o for o in neighborhood.offset_list if not self.knows(o))
         raise InputError(
             f"The model does not know the offset {unknown}: take connectivity "
             f"{_listed(self.connectivities)}."
@@ -117,8 +117,9 @@ class KnownOffsets:
         known = np.array(self.z_ranges or (1,))
         return tuple(int(known[np.abs(known - z).argmin()]) for z in wanted)
 
-    def _knows(self, offset: Offset) -> bool:
-        return offset in self._pairs
+    def knows(self, offset: Offset) -> bool:
+        """Whether the affinities of an offset are known."""
+        return not self.offsets or tuple(offset) in self._pairs
 
     @cached_property
     def _pairs(self) -> frozenset[Offset]:

@@ -59,6 +59,11 @@ class Embedding:
         """None: it has affinities of all offsets."""
         return None
 
+    @property
+    def codes(self) -> NDArray[np.float32]:
+        """The vectors, to be looked at in colours."""
+        return self.vectors
+
     def affinities(self, offsets: Sequence[Offset]) -> NDArray[np.float32]:
         """Return the affinities of some offsets, shape (N, *spatial)."""
         return embedding_affinities(self.vectors, offsets)

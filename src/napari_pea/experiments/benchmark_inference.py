@@ -158,7 +158,7 @@ def measure_segmentation(model: str, device: str, shape: tuple[int, int]) -> dic
     image = sample_image(shape)
     before = peak_memory()
     segmenter = Segmenter(loaded, image)
-    embed_seconds = _seconds(segmenter.embedding)
+    embed_seconds = _seconds(segmenter.evidence)
     started = time.perf_counter()
     result = segmenter.segment()
     rest = time.perf_counter() - started

@@ -67,7 +67,7 @@ def compare_partitioners(
 ) -> list[Outcome]:
     """Segment the validation images of a recipe by several partitioners.
 
-    Every partitioner sees the same embedding and gets the bias with which it scores best by the
+    Every partitioner sees the same and gets the bias with which it scores best by the
     metric of the recipe; all else is as the model recommends.
 
     Parameters
@@ -93,7 +93,7 @@ def compare_partitioners(
     images = recipe.validation
     segmenters = [Segmenter(model, item.image) for item in images]
     for segmenter in segmenters:
-        segmenter.embedding(cancel=cancel)
+        segmenter.evidence(cancel=cancel)
     total, done = len(partitioners) * len(biases), 0
     outcomes = []
     for name in partitioners:

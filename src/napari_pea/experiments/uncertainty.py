@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 from scipy.stats import rankdata
 
-from napari_pea.core.certainty import certainty
+from napari_pea.core.certainty import certainty, pixel_variance, steadiness
 from napari_pea.core.margins import margins_of
+from napari_pea.core.predictors import AffinityPredictor, Embedder, predicts_affinities
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.quality import matched
 from napari_pea.core.segmenter import Segmenter
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_pea.models.model import Model
     from napari_pea.training.labelled import LabelledImage
 
 #: What may tell that an object is wrong, and how it is called in texts. Low means unsure.
@@ -31,6 +32,11 @@ SIGNS: dict[str, str] = {
     "foreground": "mean foreground",
     "margin": "mean affinity inside minus across the outline",
     "certainty": "certainty: mean foreground and the line above",
+}
+#: The same of models whose masks can be averaged.
+VARIANCE_SIGNS: dict[str, str] = {
+    "outline variance": "variance of the averaged masks across the outline",
+    "object variance": "variance of the averaged masks at all pixels of the object",
 }
 
 
@@ -43,7 +49,8 @@ class Uncertainty:
     n_objects, n_wrong : int
         How many objects there are, and how many of them are wrong.
     areas : dict of str to float
-        The area under the curve of each of `SIGNS`: how often a wrong object has a lower
+        The area under the curve of each of `SIGNS`, and of `VARIANCE_SIGNS` if the model can
+        average masks: how often a wrong object has a lower
         value than a right one. 1 at best; 0.5 tells nothing.
     """
 
@@ -53,7 +60,7 @@ class Uncertainty:
 
 
 def measure_uncertainty(
-    model: Model,
+    model: Embedder | AffinityPredictor,
     images: Iterable[LabelledImage],
     settings: SegmentationSettings | None = None,
     *,
@@ -72,7 +79,7 @@ def measure_uncertainty(
     images : iterable of LabelledImage
         With their truth.
     settings : SegmentationSettings, optional
-        By default those that the model recommends.
+        By default those that the model recommends; masks are averaged if it can.
     progress : callable
         Told the images done and the images in all.
     cancel : CancelToken, optional
@@ -85,21 +92,24 @@ def measure_uncertainty(
     """
     import pandas as pd
 
+    used = settings or model.recommended
+    if predicts_affinities(model) and model.can_average:
+        used = used.updated(average_masks=True)
     listed = list(images)
     tables: dict[str, list[pd.DataFrame]] = {}
     for done, item in enumerate(listed):
         check_cancel(cancel)
         progress(done, len(listed))
-        table = signs_of_objects(model, item, settings or model.recommended)
+        table = signs_of_objects(model, item, used)
         tables.setdefault(item.group, []).append(table)
     progress(len(listed), len(listed))
     return {group: _summary(pd.concat(parts)) for group, parts in tables.items()}
 
 
 def signs_of_objects(
-    model: Model, item: LabelledImage, settings: SegmentationSettings
+    model: Embedder | AffinityPredictor, item: LabelledImage, settings: SegmentationSettings
 ) -> pd.DataFrame:
-    """Return one row for each object of an image: all `SIGNS`, and whether it is wrong.
+    """Return one row for each object of an image: all signs, and whether it is wrong.
 
     Parameters
     ----------
@@ -112,12 +122,13 @@ def signs_of_objects(
     """
     segmenter = Segmenter(model, item.image)
     found = segmenter.segment(settings)
+    evidence, neighborhood = segmenter.evidence(settings), settings.neighborhood(model.ndim)
     labels, table = found.labels, found.table.copy()
     pieces = labels if found.pieces is None else found.pieces
     margins = margins_of(
         pieces,
-        segmenter.evidence(settings),
-        settings.neighborhood(model.ndim),
+        evidence,
+        neighborhood,
         strides=settings.strides_for(model.ndim),
         bias=settings.bias,
     )
@@ -125,6 +136,11 @@ def signs_of_objects(
     table["inside"], table["outside"] = inside, outside
     table["smaller"] = np.fmin(inside, outside)
     table["certainty"] = certainty(table)
+    if "variance" in table:
+        ids = np.arange(int(labels.max(initial=0)) + 1)
+        everywhere = pixel_variance(evidence, neighborhood.offset_list)
+        table["outline variance"] = steadiness(table)
+        table["object variance"] = -ndimage.mean(everywhere, labels, ids)[table["label"]]
     table["wrong"] = ~matched(labels, np.asarray(item.labels))[table["label"]]
     return table
 
@@ -132,7 +148,11 @@ def signs_of_objects(
 def _summary(table: pd.DataFrame) -> Uncertainty:
     """Return how well the signs in a table of objects tell which are wrong."""
     wrong = table["wrong"].to_numpy(bool)
-    areas = {name: area_under_curve(table[name], wrong) for name in SIGNS}
+    areas = {
+        name: area_under_curve(table[name], wrong)
+        for name in (*SIGNS, *VARIANCE_SIGNS)
+        if name in table
+    }
     return Uncertainty(len(table), int(wrong.sum()), areas)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.predict import Embedding, predict
+from napari_pea.core.predictors import predicts_affinities
 from napari_pea.core.progress import CancelToken
 from napari_pea.volumes.grid import Region, relative, widened
 
@@ -59,6 +60,11 @@ class ModelSource:
 
     def __init__(self, model: Model, array: Any, name: str = "") -> None:
         shape = tuple(int(size) for size in array.shape)
+        if predicts_affinities(model):
+            raise InputError(
+                f"The model {model.name!r} predicts affinities, which cannot be joined block by "
+                "block yet: segment the image as a whole, or take a model that embeds."
+            )
         if len(shape) != model.ndim:
             raise InputError(
                 f"The model {model.name!r} segments {model.ndim}D images and this one has "

@@ -333,6 +333,7 @@ class Live(QObject):
         if source is None:
             return
         settings, constraints = self._state.live.settings, session.constraints
+        quiet = quiet and session.segmenter.has_evidence(settings)
         title = f"Updating {source.name}"
         if region is None:
             former = self._state.results.find(source, session.part.key, LABELS)

@@ -15,7 +15,7 @@ from napari_pea.widgets.preview import constraints_within
 from napari_pea.widgets.results import ResultLayer
 from napari_pea.widgets.sessions import LiveSession
 from napari_pea.widgets.sources import ImagePart, Region
-from napari_pea.widgets.work import Outcome, Report, segment_again
+from napari_pea.widgets.work import Outcome, Report, looking, segment_again
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -71,6 +71,7 @@ def segment_whole(
         source,
         cancel,
         hand_over=report.hand_over,
+        progress=looking(report),
     )
 
 
@@ -80,7 +81,7 @@ def segment_region(
     constraints: Constraints,
     region: Region,
     source: ref[Image],
-    _: Report,
+    report: Report,
     cancel: CancelToken,
 ) -> Outcome:
     """Segment a region of a part again, in another thread."""
@@ -97,6 +98,7 @@ def segment_region(
         cancel,
         started,
         previous=session.shown_in(region),
+        progress=looking(report),
     )
 
 

@@ -135,7 +135,7 @@ def as_python(about: dict[str, Any]) -> str:
             "from napari_pea.core.corrections import Corrections",
             "",
             f"corrections = Corrections.from_dict({{'strokes': {strokes!r}}})",
-            "constraints = corrections.constraints(segmenter.embedding().shape)",
+            "constraints = corrections.constraints(segmenter.evidence().shape)",
         ]
         arguments = ["constraints=constraints"]
     arguments += [f"{name}={value!r}" for name, value in _plain(settings).items()]

@@ -22,6 +22,8 @@ Kind: TypeAlias = "tuple[str, Offset | None]"
 LABELS: Kind = ("labels", None)
 EMBEDDING: Kind = ("embedding", None)
 FOREGROUND: Kind = ("foreground", None)
+#: How uncertain affinities are, where masks were averaged.
+VARIANCE: Kind = ("variance", None)
 #: Labels of the visible piece of a large image.
 PREVIEW: Kind = ("preview", None)
 #: Labels of what is visible, by a network in training.
@@ -141,12 +143,12 @@ class ResultBook:
         """
         return self._pages.get(source, {}).get((part, kind))
 
-    def offsets(self, source: Layer, part: Hashable, layers: LayerList) -> tuple[Offset, ...]:
-        """Return the offsets whose affinities are shown for a part of a layer."""
+    def of_offsets(self, source: Layer, part: Hashable, layers: LayerList) -> tuple[Kind, ...]:
+        """Return the kinds of the pictures of single offsets shown for a part of a layer."""
         return tuple(
-            offset
-            for (which, (_, offset)), result in self._pages.get(source, {}).items()
-            if which == part and offset is not None and result.may_be_replaced(layers)
+            kind
+            for (which, kind), result in self._pages.get(source, {}).items()
+            if which == part and kind[1] is not None and result.may_be_replaced(layers)
         )
 
     def of_part(self, source: Layer, part: Hashable) -> list[ResultLayer]:

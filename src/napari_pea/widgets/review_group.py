@@ -266,13 +266,12 @@ def margins_job(live: Live) -> Callable[[LiveSession], Job | None]:
         constraints = session.result_constraints
 
         def work(report: Report, cancel: CancelToken) -> dict[str, NDArray[Any]]:
-            from napari_pea.core.margins import embedding_margins
+            from napari_pea.core.margins import margins_of
 
-            embedding = session.segmenter.embedding(cancel=cancel)
             ndim = session.segmenter.model.ndim
-            margins = embedding_margins(
+            margins = margins_of(
                 pieces,
-                embedding.vectors,
+                session.segmenter.evidence(result.settings, cancel=cancel),
                 result.settings.neighborhood(ndim),
                 strides=result.settings.strides_for(ndim),
                 bias=result.settings.bias,

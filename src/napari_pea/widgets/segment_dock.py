@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_pea.core.errors import InputError
+from napari_pea.core.known import KnownOffsets
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.widgets.blocks_group import BlocksGroup
 from napari_pea.widgets.controls import (
@@ -209,17 +210,19 @@ class SegmentDock(QScrollArea):
 
     def _on_model_chosen(self) -> None:
         entry = self.model_combo.entry()
-        settings, ndim = SegmentationSettings(), NDIM
+        settings, ndim, known, can_average = SegmentationSettings(), NDIM, KnownOffsets(), False
         name = ""
         if entry is not None:
             self._state.model = name = entry.name
             if entry.metadata is not None:
                 settings, ndim = entry.metadata.recommended, entry.metadata.ndim
+                known = KnownOffsets(entry.metadata.offsets)
+                can_average = entry.metadata.can_average
         try:
             settings.strides_for(ndim)
-            settings.neighborhood(ndim)
+            known.check(settings.neighborhood(ndim))
             self._model_problem = ""
-            self._state.live.follow_model(name, settings, ndim)
+            self._state.live.follow_model(name, settings, ndim, known, can_average=can_average)
         except InputError as error:
             self._model_problem = f"The settings that the model {name!r} recommends fail: {error}"
         self._on_image_chosen()

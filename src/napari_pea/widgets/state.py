@@ -8,12 +8,14 @@ from weakref import WeakKeyDictionary
 
 from psygnal import SignalGroupDescriptor
 
+from napari_pea.core.known import KnownOffsets
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.widgets.results import ResultBook
 from napari_pea.widgets.sessions import SessionBook
 from napari_pea.widgets.sources import NDIM
 
 DEFAULTS = SegmentationSettings()
+EVERY_OFFSET = KnownOffsets()
 
 
 @dataclass
@@ -28,6 +30,10 @@ class LiveSettings:
         Those of the chosen model.
     ndim : int
         How many spatial axes the chosen model sees.
+    known : KnownOffsets
+        The offsets that it knows affinities of.
+    can_average : bool
+        Whether it predicts masks that can be averaged.
     preview : bool
         Whether changes are first carried out on the visible part of large images.
     """
@@ -37,12 +43,22 @@ class LiveSettings:
     settings: SegmentationSettings = DEFAULTS
     recommended: SegmentationSettings = DEFAULTS
     ndim: int = NDIM
+    known: KnownOffsets = EVERY_OFFSET
+    can_average: bool = False
     preview: bool = True
 
     def __post_init__(self) -> None:
         self._model = ""
 
-    def follow_model(self, model: str, recommended: SegmentationSettings, ndim: int = NDIM) -> None:
+    def follow_model(
+        self,
+        model: str,
+        recommended: SegmentationSettings,
+        ndim: int = NDIM,
+        known: KnownOffsets = EVERY_OFFSET,
+        *,
+        can_average: bool = False,
+    ) -> None:
         """Start from what a model recommends, unless it is the model chosen before.
 
         Parameters
@@ -53,10 +69,16 @@ class LiveSettings:
             The settings it works best with.
         ndim : int
             How many spatial axes it sees.
+        known : KnownOffsets
+            The offsets that it knows affinities of.
+        can_average : bool
+            Whether it predicts masks that can be averaged.
         """
         if model != self._model:
             self._model = model
             self.ndim = ndim
+            self.known = known
+            self.can_average = can_average
             self.recommended = recommended
             self.settings = recommended
 

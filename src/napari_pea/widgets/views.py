@@ -9,23 +9,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_pea.core.neighborhood import Offset
+from napari_pea.core.predictors import known_offsets
 from napari_pea.core.progress import CancelToken, check_cancel
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.widgets.jobs import Job
 from napari_pea.widgets.layers import ResultWriter, offset_text
-from napari_pea.widgets.results import EMBEDDING, FOREGROUND, Kind
+from napari_pea.widgets.results import EMBEDDING, FOREGROUND, VARIANCE, Kind
 from napari_pea.widgets.sessions import LiveSession
 from napari_pea.widgets.state import SegmentState
 from napari_pea.widgets.work import Report
 
 if TYPE_CHECKING:
     from napari.components import LayerList
+    from napari.layers import Image
     from numpy.typing import NDArray
 
+    from napari_pea.core.evidence import Evidence
 
-def _anything(_: LiveSession) -> Hashable:
-    """Return the key of a picture that depends on the embedding alone."""
-    return None
+#: The variance of what lies between 0 and 1 is at most 1/4, and seldom near it.
+MOST_SHOWN = 0.1
+
+
+def _evidence_key(session: LiveSession) -> Hashable:
+    """Return the key of a picture that depends on nothing but what the network has said."""
+    return settings_of(session).average_masks
+
+
+def _always(_: LiveSession) -> bool:
+    """Return that a picture can be made of every session."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -44,8 +56,10 @@ class View:
     arguments : dict
         Of the layer.
     key : callable
-        Returns what the picture of a session depends on, apart from its embedding; it is
-        computed again only when that changes.
+        Returns what the picture of a session depends on; it is computed again only when that
+        changes.
+    suits : callable
+        Returns whether the picture can be made of a session, whose model may not tell.
     on_top : bool
         Whether its layer lies above the labels.
     """
@@ -54,7 +68,8 @@ class View:
     name: str
     compute: Callable[[LiveSession, Report, CancelToken], NDArray[Any]]
     arguments: dict[str, Any] = field(default_factory=dict)
-    key: Callable[[LiveSession], Hashable] = _anything
+    key: Callable[[LiveSession], Hashable] = _evidence_key
+    suits: Callable[[LiveSession], bool] = _always
     on_top: bool = False
 
 
@@ -64,22 +79,48 @@ def settings_of(session: LiveSession) -> SegmentationSettings:
     return session.segmenter.model.recommended if shown is None else shown.settings
 
 
+def evidence_of(session: LiveSession, cancel: CancelToken) -> Evidence:
+    """Return what the network has said for what a session shows."""
+    return session.segmenter.evidence(settings_of(session), cancel=cancel)
+
+
 def _colors(session: LiveSession, report: Report, cancel: CancelToken) -> NDArray[np.uint8]:
     from napari_pea.core.colors import embedding_colors
     from napari_pea.core.partition import foreground_mask
 
     report("Colouring the embedding …")
-    embedding = session.segmenter.embedding(cancel=cancel)
-    mask = foreground_mask(embedding.foreground, settings_of(session))
-    shades = embedding_colors(embedding.vectors, mask, cancel=cancel)
+    evidence = evidence_of(session, cancel)
+    mask = foreground_mask(evidence.foreground, settings_of(session))
+    codes = evidence.codes
+    if codes is None:
+        return np.zeros((*evidence.shape, 3), dtype=np.uint8)
+    shades = embedding_colors(codes, mask, cancel=cancel)
     return (shades * np.float32(255)).astype(np.uint8)
 
 
 def _foreground(session: LiveSession, report: Report, cancel: CancelToken) -> NDArray[np.float32]:
-    embedding = session.segmenter.embedding(cancel=cancel)
-    if embedding.foreground is None:
-        return np.ones(embedding.shape, dtype=np.float32)
-    return embedding.foreground
+    evidence = evidence_of(session, cancel)
+    if evidence.foreground is None:
+        return np.ones(evidence.shape, dtype=np.float32)
+    return evidence.foreground
+
+
+def _has_codes(session: LiveSession) -> bool:
+    settings, segmenter = settings_of(session), session.segmenter
+    return segmenter.has_evidence(settings) and segmenter.evidence(settings).codes is not None
+
+
+def _has_variances(session: LiveSession) -> bool:
+    result = session.result
+    return result is not None and "variance" in result.table
+
+
+def _variance(session: LiveSession, report: Report, cancel: CancelToken) -> NDArray[np.float32]:
+    from napari_pea.core.certainty import pixel_variance
+
+    report("Mapping the variance …")
+    neighborhood = settings_of(session).neighborhood(session.segmenter.model.ndim)
+    return pixel_variance(evidence_of(session, cancel), neighborhood.offset_list)
 
 
 #: The embedding in colours; hidden at first, because it would cover the image.
@@ -88,7 +129,8 @@ EMBEDDING_VIEW = View(
     "{image} embedding",
     _colors,
     {"rgb": True, "visible": False},
-    lambda session: settings_of(session).foreground_threshold,
+    lambda session: (_evidence_key(session), settings_of(session).foreground_threshold),
+    _has_codes,
 )
 #: How surely each pixel lies in an object.
 FOREGROUND_VIEW = View(
@@ -96,6 +138,16 @@ FOREGROUND_VIEW = View(
     "{image} foreground",
     _foreground,
     {"contrast_limits": (0.0, 1.0), "colormap": "magma", "opacity": 0.6},
+)
+#: How uncertain the affinities of each pixel are, as averaged masks tell.
+VARIANCE_VIEW = View(
+    VARIANCE,
+    "{image} variance",
+    _variance,
+    {"contrast_limits": (0.0, MOST_SHOWN), "colormap": "inferno", "opacity": 0.7},
+    lambda session: settings_of(session),
+    _has_variances,
+    on_top=True,
 )
 
 
@@ -109,11 +161,8 @@ def affinity_view(offset: Offset) -> View:
     """
 
     def compute(session: LiveSession, report: Report, cancel: CancelToken) -> NDArray[np.float32]:
-        from napari_pea.core.affinity import embedding_affinities
-
         report("Computing affinities …")
-        vectors = session.segmenter.embedding(cancel=cancel).vectors
-        affinity: NDArray[np.float32] = embedding_affinities(vectors, [offset])[0]
+        affinity: NDArray[np.float32] = evidence_of(session, cancel).affinities([offset])[0]
         return affinity
 
     return View(
@@ -121,7 +170,38 @@ def affinity_view(offset: Offset) -> View:
         f"affinity {offset_text(offset)}",
         compute,
         {"contrast_limits": (0.0, 1.0), "colormap": "gray"},
+        suits=lambda session: known_offsets(session.segmenter.model).knows(offset),
     )
+
+
+def variance_view(offset: Offset) -> View:
+    """Return the picture of how uncertain the affinities under one offset are.
+
+    Parameters
+    ----------
+    offset : tuple of int
+        One step in pixels for each axis.
+    """
+
+    def compute(session: LiveSession, report: Report, cancel: CancelToken) -> NDArray[np.float32]:
+        from napari_pea.core.certainty import pixel_variance
+
+        report("Mapping the variance …")
+        return pixel_variance(evidence_of(session, cancel), [offset], ends=False)
+
+    return View(
+        ("variance", offset),
+        f"variance {offset_text(offset)}",
+        compute,
+        {"contrast_limits": (0.0, MOST_SHOWN), "colormap": "inferno"},
+        suits=_has_variances,
+    )
+
+
+def _view_of(kind: Kind) -> View:
+    """Return the picture of a single offset."""
+    what, offset = kind
+    return (variance_view if what == "variance" else affinity_view)(offset or ())
 
 
 class Views:
@@ -187,8 +267,12 @@ class Views:
         if source is None:
             return None
         book, part = self._state.results, session.part
-        offsets = book.offsets(source, part.key, self._layers)
-        standing = [*self._standing(), *(affinity_view(offset) for offset in offsets)]
+        kinds = book.of_offsets(source, part.key, self._layers)
+        standing = [*self._standing(), *map(_view_of, kinds)]
+        for view in standing:
+            if not view.suits(session):  # it was of another model, or of other affinities
+                self._drop(session, source, view.kind)
+        standing = [view for view in standing if view.suits(session)]
         wanted: dict[Kind, View] = {}
         for view in standing:
             found = book.find(source, part.key, view.kind)
@@ -231,6 +315,13 @@ class Views:
 
         title = next(iter(wanted.values())).name.format(image=source.name)
         return Job(title, work, deliver, quiet=True)
+
+    def _drop(self, session: LiveSession, source: Image, kind: Kind) -> None:
+        """Remove a picture of a session until it can be made again."""
+        session.view_keys.pop(kind, None)
+        found = self._state.results.find(source, session.part.key, kind)
+        if found is not None and found.layer is not None and found.may_be_replaced(self._layers):
+            self._layers.remove(found.layer)
 
     def _standing(self) -> list[View]:
         """Return the pictures that come with every result."""

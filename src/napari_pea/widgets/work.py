@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import Cancelled, InputError, is_out_of_memory
-from napari_pea.core.progress import CancelToken, check_cancel
+from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.widgets.features import layer_features
 from napari_pea.widgets.results import ResultLayer, fingerprint
@@ -110,7 +110,7 @@ class Outcome:
     Attributes
     ----------
     segmenter : Segmenter
-        With the embedding, for further segmentations.
+        With what the network has said, for further segmentations.
     segmentation : Segmentation
         Labels, table and settings.
     constraints : Constraints
@@ -147,6 +147,7 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
     Cancelled
         If `cancel` was set.
     """
+    from napari_pea.core.predictors import check_settings
     from napari_pea.core.segmenter import Segmenter
     from napari_pea.models.catalogue import load_model
 
@@ -159,12 +160,6 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
         model = load_model(request.model, request.device)
         check_cancel(cancel)
 
-        def tiles(done: int, total: int, /) -> None:
-            if done < total:
-                report("Looking at the image …", done, total)
-            else:
-                report("Finding the objects …")
-
         segmenter = Segmenter(
             model,
             image,
@@ -173,7 +168,8 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
             tile=request.tile,
             halo=request.halo,
         )
-        segmenter.embedding(progress=tiles, cancel=cancel)
+        check_settings(model, request.settings)
+        segmenter.evidence(request.settings, progress=looking(report), cancel=cancel)
         return segment_again(
             segmenter,
             request.part,
@@ -184,6 +180,18 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
             cancel,
             started,
         )
+
+
+def looking(report: Report) -> Progress:
+    """Return what tells the user how far the network is."""
+
+    def tell(done: int, total: int, /) -> None:
+        if done < total:
+            report("Looking at the image …", done, total)
+        else:
+            report("Finding the objects …")
+
+    return tell
 
 
 def segment_again(
@@ -197,15 +205,16 @@ def segment_again(
     started: float | None = None,
     hand_over: Callable[[Early], None] | None = None,
     previous: NDArray[np.uint32] | None = None,
+    progress: Progress = ignore_progress,
 ) -> Outcome:
-    """Segment what was embedded before.
+    """Segment what the network has seen before.
 
     Objects that were there before keep their ids.
 
     Parameters
     ----------
     segmenter : Segmenter
-        With the embedding.
+        With what the network has said.
     part : ImagePart
         What it is of.
     settings : SegmentationSettings
@@ -224,6 +233,9 @@ def segment_again(
         Given the labels as soon as they are there, if they may replace the former ones.
     previous : array of uint32, shape (*spatial), optional
         The objects before, if there are no former labels that may be replaced.
+    progress : callable
+        Told the tiles done and in all if the network has to look again, as it does where masks
+        are to be averaged for the first time.
 
     Raises
     ------
@@ -236,7 +248,7 @@ def segment_again(
 
     began = perf_counter() if started is None else started
     with memory_reported():
-        labels = segmenter.labels(settings, constraints, cancel=cancel)
+        labels = segmenter.labels(settings, constraints, progress=progress, cancel=cancel)
         layer = None if former_labels is None else former_labels.layer
         replace = former_labels is not None and former_labels.has_its_data()
         if replace and layer is not None and layer.data.shape == part.as_result(labels).shape:
