@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import napari_pea
 from napari_pea.core.device import DEVICE_NAMES
-from napari_pea.core.predict import DEFAULT_TILE
+from napari_pea.core.tiling import DEFAULT_TILE
 from napari_pea.models.catalogue import load_model
 
 MANIFEST = Path(napari_pea.__file__).parent / "napari.yaml"

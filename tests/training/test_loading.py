@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from napari_pea.training.data import Batch
+from napari_pea.training.learners import EmbeddingLearner
 from napari_pea.training.loading import BatchLoader
 from napari_pea.training.sampling import CropSampler
 from napari_pea.training.settings import TrainingSettings
@@ -17,7 +18,9 @@ SETTINGS = TrainingSettings().updated(
 
 @pytest.fixture
 def loader(make_discs) -> BatchLoader:
-    return BatchLoader(CropSampler([make_discs(0)], SETTINGS), SETTINGS, torch.device("cpu"))
+    sampler = CropSampler([make_discs(0)], SETTINGS)
+    learner = EmbeddingLearner(SETTINGS, torch.device("cpu"), sampler.factors)
+    return BatchLoader(sampler, SETTINGS, learner)
 
 
 def same(one: Batch, other: Batch) -> bool:

@@ -12,12 +12,11 @@ import torch
 from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.networks import EmbeddingNetwork
 from napari_pea.core.progress import CancelToken
-from napari_pea.training import trainer as trainer_module
 from napari_pea.training.checkpoint import CHECKPOINT_NAME, Checkpoint
 from napari_pea.training.history import History
+from napari_pea.training.learners import EmbeddingLearner
 from napari_pea.training.optimization import FIRST_SCALE
 from napari_pea.training.settings import ObjectiveSettings, TrainingSettings
-from napari_pea.training.step import batch_losses
 from napari_pea.training.trainer import DivergenceError, Trainer
 
 SETTINGS = TrainingSettings(
@@ -164,12 +163,14 @@ def test_a_cancelled_validation_is_done_again(make_trainer, tmp_path: Path) -> N
 def test_the_validation_loss_can_be_cancelled(make_trainer, monkeypatch) -> None:
     token = CancelToken()
 
-    def cancelling(*arguments, **options):
-        if len(arguments) == 3:  # without a cross branch: in validation
-            token.cancel()
-        return batch_losses(*arguments, **options)
+    losses = EmbeddingLearner.losses
 
-    monkeypatch.setattr(trainer_module, "batch_losses", cancelling)
+    def cancelling(self, network, batch, rng=None):
+        if rng is None:  # nothing random: in validation
+            token.cancel()
+        return losses(self, network, batch, rng)
+
+    monkeypatch.setattr(EmbeddingLearner, "losses", cancelling)
     trainer = make_trainer()
     with pytest.raises(Cancelled):
         trainer.run(cancel=token)

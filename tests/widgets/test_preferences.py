@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from npe2 import PluginManifest
 
-from napari_pea.core.predict import DEFAULT_TILE
+from napari_pea.core.tiling import DEFAULT_TILE
 from napari_pea.widgets.preferences import Preferences, preferences
 
 

@@ -18,8 +18,9 @@ from scipy.ndimage import label
 
 from napari_pea.core.affinity import unit_vectors
 from napari_pea.core.image import prepare_image
-from napari_pea.core.predict import DEFAULT_TILE, Embedding
+from napari_pea.core.predict import Embedding
 from napari_pea.core.settings import SegmentationSettings
+from napari_pea.core.tiling import DEFAULT_TILE
 from napari_pea.models.model import Model
 from napari_pea.models.package import load_network, read_metadata, save_model
 

@@ -78,6 +78,36 @@ def neurons_em(
     _make(recipe(data), output, device)
 
 
+@app.command("nuclei-lsim")
+def nuclei_lsim(
+    data: Annotated[Path, typer.Option(help="Folder that holds the folder bbbc039.")],
+    output: Output,
+    device: Device = "auto",
+) -> None:
+    """Train the model `nuclei-lsim`, choose its settings and score it on validation data.
+
+    Started again on the same folder it goes on where it stopped.
+    """
+    from napari_pea.experiments.nuclei_lsim import recipe
+
+    _make(recipe(data), output, device)
+
+
+@app.command("neurons-em-lsim")
+def neurons_em_lsim(
+    data: Annotated[Path, typer.Option(help="Folder that holds the folder flyem.")],
+    output: Output,
+    device: Device = "auto",
+) -> None:
+    """Train the model `neurons-em-lsim`, choose its settings and score it on validation data.
+
+    Started again on the same folder it goes on where it stopped.
+    """
+    from napari_pea.experiments.neurons_em_lsim import recipe
+
+    _make(recipe(data), output, device)
+
+
 @app.command("ablation")
 def ablation(
     data: Annotated[Path, typer.Option(help="Folder that holds the folders bbbc039 and dsb2018.")],

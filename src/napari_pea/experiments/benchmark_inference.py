@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from napari_pea.sample_data import load_sample
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_pea.core.networks import EmbeddingNetwork
     from napari_pea.models.model import Model
 
 #: The sizes that are reported.
@@ -110,7 +111,8 @@ def measure_overhead(model: Model, image: NDArray[Any], repeats: int) -> dict[st
 
     from napari_pea.core.device import autocast
     from napari_pea.core.image import prepare_image
-    from napari_pea.core.predict import pad_to_multiple, predict
+    from napari_pea.core.predict import predict
+    from napari_pea.core.tiling import pad_to_multiple
 
     network, device = model.network, model.device
     channels = model.metadata.normalization(prepare_image(image, network.in_channels, network.ndim))
@@ -124,7 +126,7 @@ def measure_overhead(model: Model, image: NDArray[Any], repeats: int) -> dict[st
             torch.cuda.synchronize(device)
 
     def whole() -> None:
-        predict(network, channels, device=device)
+        predict(cast("EmbeddingNetwork", network), channels, device=device)
 
     forward()
     whole()

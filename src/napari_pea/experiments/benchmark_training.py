@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 from napari_pea.core.device import autocast, choose_device
-from napari_pea.core.networks.base import EmbeddingNetwork
+from napari_pea.core.networks.base import Network
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.models.catalogue import find_model
 from napari_pea.models.package import load_network
 from napari_pea.sample_data import load_sample
 from napari_pea.training.annotation import UNANNOTATED
 from napari_pea.training.control import TrainingHooks, TrainingStatus
-from napari_pea.training.data import AnnotatedImage
+from napari_pea.training.data import AnnotatedImage, Batch
 from napari_pea.training.loading import BatchLoader
 from napari_pea.training.optimization import make_optimizer
 from napari_pea.training.presets import preset_settings
@@ -145,7 +145,7 @@ def _measure(
 class _Bare:
     """The passes of an iteration through a network of its own, and nothing else."""
 
-    network: EmbeddingNetwork
+    network: Network
     images: torch.Tensor
     optimizer: torch.optim.Optimizer
     two_passes: bool
@@ -155,12 +155,12 @@ class _Bare:
     @classmethod
     def of(
         cls,
-        network: EmbeddingNetwork,
+        network: Network,
         items: list[AnnotatedImage],
         settings: TrainingSettings,
         device: torch.device,
     ) -> _Bare:
-        own: EmbeddingNetwork = copy.deepcopy(network).to(  # type: ignore[call-overload]
+        own: Network = copy.deepcopy(network).to(  # type: ignore[call-overload]
             device, memory_format=torch.channels_last
         )
         crops = CropSampler(items, settings).crops(0)
@@ -200,7 +200,7 @@ class _Turns:
     trainer: list[float] = field(default_factory=list)
     bare_seconds: list[float] = field(default_factory=list)
     began: float = 0.0
-    loader: BatchLoader | None = None
+    loader: BatchLoader[Batch] | None = None
 
     def take(self, status: TrainingStatus) -> None:
         """Take the time of an iteration that has ended, and do the bare passes."""

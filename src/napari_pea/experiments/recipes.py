@@ -10,7 +10,7 @@ from typing import Any
 from napari_pea.core.networks import build_network
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.experiments.tuning import Trial, score, tune
-from napari_pea.models.catalogue import load_model
+from napari_pea.models.catalogue import load_model, model_of
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.model import Model
 from napari_pea.models.package import SUFFIX, save_model
@@ -176,4 +176,4 @@ def last_version(run: Path, best: Model) -> Model:
         parameter.data = parameter.data.half().float()
     training = {**best.metadata.training, "best_iteration": checkpoint.iteration}
     metadata = best.metadata.model_copy(update={"training": training})
-    return Model(network, metadata, best.device)
+    return model_of(network, metadata, best.device)

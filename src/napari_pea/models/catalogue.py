@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import platformdirs
 
@@ -14,6 +14,11 @@ from napari_pea.core.errors import InputError
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.model import Model
 from napari_pea.models.package import SUFFIX, load_network, read_metadata, save_model
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_pea.core.networks import Network
 
 BUILT_IN_FOLDER = Path(__file__).parent / "weights"
 #: Set this variable to keep user models elsewhere.
@@ -116,7 +121,26 @@ def load_model(name_or_path: str | Path, device: str = "auto") -> Model:
         If there is no such model or device, or the file is damaged.
     """
     network, metadata = load_network(find_model(name_or_path))
-    return Model(network, metadata, choose_device(device))
+    return model_of(network, metadata, choose_device(device))
+
+
+def model_of(network: Network, metadata: ModelMetadata, device: torch.device) -> Model:
+    """Return a network as a model of its kind, ready for images.
+
+    Parameters
+    ----------
+    network : Network
+        Trained.
+    metadata : ModelMetadata
+        What it needs to know about its images.
+    device : torch.device
+        Where it runs.
+    """
+    from napari_pea.core.networks import MaskUNet
+    from napari_pea.models.mask_model import MaskModel
+
+    kind = MaskModel if isinstance(network, MaskUNet) else Model
+    return kind(network, metadata, device)
 
 
 def add_model(path: Path, name: str, description: str = "", *, folder: Path | None = None) -> Path:

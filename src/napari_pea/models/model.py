@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from napari_pea.core.device import Precision
 from napari_pea.core.image import prepare_image
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from napari_pea.core.networks.base import EmbeddingNetwork
+    from napari_pea.core.networks.base import EmbeddingNetwork, Network
 
 
 class Model:
@@ -25,7 +25,7 @@ class Model:
 
     Parameters
     ----------
-    network : EmbeddingNetwork
+    network : Network
         The trained network; it is moved to the device.
     metadata : ModelMetadata
         How images are treated.
@@ -33,9 +33,7 @@ class Model:
         Where it runs.
     """
 
-    def __init__(
-        self, network: EmbeddingNetwork, metadata: ModelMetadata, device: torch.device
-    ) -> None:
+    def __init__(self, network: Network, metadata: ModelMetadata, device: torch.device) -> None:
         self.metadata = metadata
         self.device = device
         self.network = network.to(device).eval()
@@ -110,6 +108,30 @@ class Model:
         Cancelled
             If `cancel` was set.
         """
+        return self.embed_normalized(
+            self.normalized(image, channel=channel, channel_axis=channel_axis),
+            tile=tile,
+            halo=halo,
+            precision=precision,
+            progress=progress,
+            cancel=cancel,
+        )
+
+    def normalized(
+        self, image: Any, *, channel: int | None = None, channel_axis: int | None = None
+    ) -> NDArray[np.float32]:
+        """Return an image as the network takes it, shape (C, *spatial).
+
+        Parameters
+        ----------
+        image, channel, channel_axis
+            See `napari_pea.core.image.prepare_image`.
+
+        Raises
+        ------
+        InputError
+            If the image cannot be used.
+        """
         channels = prepare_image(
             image,
             self.network.in_channels,
@@ -117,14 +139,7 @@ class Model:
             channel=channel,
             channel_axis=channel_axis,
         )
-        return self.embed_normalized(
-            self.metadata.normalization(channels),
-            tile=tile,
-            halo=halo,
-            precision=precision,
-            progress=progress,
-            cancel=cancel,
-        )
+        return self.metadata.normalization(channels)
 
     def embed_normalized(
         self,
@@ -146,7 +161,7 @@ class Model:
             See `embed`.
         """
         found = predict(
-            self.network,
+            cast("EmbeddingNetwork", self.network),
             scaled_image(channels, self.metadata.scale),
             device=self.device,
             precision=precision,

@@ -17,7 +17,7 @@ from napari_pea.models.metadata import ModelMetadata
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_pea.core.networks import EmbeddingNetwork
+    from napari_pea.core.networks import Network
 
 #: How model files end.
 SUFFIX = ".pea.safetensors"
@@ -45,7 +45,7 @@ _TALK = frozenset(
 )
 
 
-def save_model(path: Path, network: EmbeddingNetwork, metadata: ModelMetadata) -> Path:
+def save_model(path: Path, network: Network, metadata: ModelMetadata) -> Path:
     """Write a model file with weights in half precision.
 
     Parameters
@@ -53,7 +53,7 @@ def save_model(path: Path, network: EmbeddingNetwork, metadata: ModelMetadata) -
     path : Path
         Where to write; the suffix ``.pea.safetensors`` is added if it is missing. An
         existing file is replaced only once the new one is complete.
-    network : EmbeddingNetwork
+    network : Network
         The weights.
     metadata : ModelMetadata
         The rest.
@@ -113,12 +113,12 @@ def read_metadata(path: Path) -> ModelMetadata:
         raise InputError(f"The model file {path} is damaged: get it again.") from error
 
 
-def load_network(path: Path) -> tuple[EmbeddingNetwork, ModelMetadata]:
+def load_network(path: Path) -> tuple[Network, ModelMetadata]:
     """Read a model file; nothing in it is executed.
 
     Returns
     -------
-    network : EmbeddingNetwork
+    network : Network
         On the CPU, in single precision and evaluation mode.
     metadata : ModelMetadata
 

@@ -14,7 +14,7 @@ from napari_pea.core.progress import CancelToken, check_cancel
 
 if TYPE_CHECKING:
     # The window makes a `TrainingControl` and must not wait for PyTorch.
-    from napari_pea.core.networks.base import EmbeddingNetwork
+    from napari_pea.core.networks.base import Network
 
 #: What a run is doing.
 Phase = Literal["preparing", "training", "validating", "paused", "stopped", "finished"]
@@ -130,7 +130,7 @@ class TrainingHooks:
 
     on_status: Callable[[TrainingStatus], None] | None = None
     on_row: Callable[[dict[str, float]], None] | None = None
-    on_preview: Callable[[EmbeddingNetwork, int], None] | None = None
+    on_preview: Callable[[Network, int], None] | None = None
     preview_seconds: float = 20.0
 
 
@@ -187,7 +187,7 @@ class Reporter:
         if self._hooks.on_row is not None:
             self._hooks.on_row(dict(row))
 
-    def preview(self, network: EmbeddingNetwork, iteration: int) -> None:
+    def preview(self, network: Network, iteration: int) -> None:
         """Show the network if it is time."""
         if self._hooks.on_preview is None:
             return

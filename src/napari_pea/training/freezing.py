@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.networks.base import EmbeddingNetwork
+from napari_pea.core.networks.base import Network
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def freeze(network: EmbeddingNetwork, stages: int) -> tuple[nn.Module, ...]:
+def freeze(network: Network, stages: int) -> tuple[nn.Module, ...]:
     """Exclude the first stages of the encoder from training.
 
     Parameters
     ----------
-    network : EmbeddingNetwork
+    network : Network
         Its weights are marked.
     stages : int
         How many stages, from the image on; 0 trains everything.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_pea.core.metrics import evaluate
-from napari_pea.core.networks.base import EmbeddingNetwork
+from napari_pea.core.networks.base import Network
 from napari_pea.core.progress import CancelToken, check_cancel
 from napari_pea.core.quality import best_overlaps
 from napari_pea.core.segmenter import Segmenter
@@ -161,16 +161,14 @@ class HeldOutScorer:
         self._held_out = tuple(held_out)
         self._settings = settings
 
-    def __call__(
-        self, network: EmbeddingNetwork, cancel: CancelToken | None = None
-    ) -> dict[str, float]:
+    def __call__(self, network: Network, cancel: CancelToken | None = None) -> dict[str, float]:
         """Return AJI, its standard error, and AP50 over all held-out objects together.
 
         The error is that of the mean of the best overlaps with each object.
 
         Parameters
         ----------
-        network : EmbeddingNetwork
+        network : Network
             Trained.
         cancel : CancelToken, optional
             Checked before each part and within it.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.image import prepare_image
-from napari_pea.core.networks.base import EmbeddingNetwork
+from napari_pea.core.networks.base import Network
 from napari_pea.core.scaling import scaled_image, scaled_labels
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.training.annotation import Zero, annotated_labels
@@ -82,7 +82,7 @@ def _as_array(values: Any) -> NDArray[Any]:
 
 
 def annotated(
-    images: Sequence[LabelledImage], metadata: ModelMetadata, network: EmbeddingNetwork
+    images: Sequence[LabelledImage], metadata: ModelMetadata, network: Network
 ) -> list[AnnotatedImage]:
     """Return the images normalised, with the channels the network expects."""
     items = []

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from napari_pea.training.data import Batch, make_batch
+from napari_pea.training.learners import Learner
 from napari_pea.training.sampling import CropSampler
 from napari_pea.training.settings import TrainingSettings
 
-if TYPE_CHECKING:
-    import torch
+AnyBatch = TypeVar("AnyBatch")
 
 
-class BatchLoader:
+class BatchLoader(Generic[AnyBatch]):
     """Makes the batches of a run in a thread of its own, one ahead.
 
     Every draw is numbered, so a batch is the same whenever it is made.
@@ -27,20 +26,20 @@ class BatchLoader:
         Draws the crops.
     settings : TrainingSettings
         The run.
-    device : torch.device
-        Where the batches go.
+    learner : Learner
+        Makes batches of crops.
     """
 
     def __init__(
-        self, sampler: CropSampler, settings: TrainingSettings, device: torch.device
+        self, sampler: CropSampler, settings: TrainingSettings, learner: Learner[AnyBatch]
     ) -> None:
         self._sampler = sampler
         self._settings = settings
-        self._device = device
+        self._learner = learner
         self._thread: ThreadPoolExecutor | None = None
-        self._ahead: tuple[int, Future[Batch]] | None = None
+        self._ahead: tuple[int, Future[AnyBatch]] | None = None
 
-    def __enter__(self) -> BatchLoader:
+    def __enter__(self) -> BatchLoader[AnyBatch]:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="napari-pea batches")
         return self
 
@@ -54,7 +53,7 @@ class BatchLoader:
             self._thread.shutdown(cancel_futures=True)
         self._thread = self._ahead = None
 
-    def batch(self, iteration: int) -> Batch:
+    def batch(self, iteration: int) -> AnyBatch:
         """Return the batch of an iteration, and begin with the one after it.
 
         Outside of a ``with`` block nothing is made ahead.
@@ -73,12 +72,7 @@ class BatchLoader:
         if self._ahead is not None:
             self._ahead[1].exception()
 
-    def _make(self, iteration: int) -> Batch:
+    def _make(self, iteration: int) -> AnyBatch:
         settings = self._settings
-        return make_batch(
-            list(self._sampler.crops(iteration)),
-            settings.objective,
-            self._device,
-            np.random.default_rng((settings.seed, iteration, settings.batch_size + 1)),
-            self._sampler.factors,
-        )
+        rng = np.random.default_rng((settings.seed, iteration, settings.batch_size + 1))
+        return self._learner.batch(list(self._sampler.crops(iteration)), rng)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import torch
 
-from napari_pea.core.networks.maskunet import MaskUNet, centred
+from napari_pea.core.networks.maskunet import MaskOutput, MaskUNet, centred
 from napari_pea.training.mask_settings import MaskObjective
-from napari_pea.training.mask_targets import ApartTarget, MaskBatch, MaskSamples
+from napari_pea.training.mask_targets import MaskBatch, MaskSamples
 from napari_pea.training.objectives import foreground_loss
 
 #: Keeps quotients finite where there is nothing to compare.
@@ -70,7 +70,10 @@ def decoded(
 
 
 def mask_losses(
-    network: MaskUNet, batch: MaskBatch, settings: MaskObjective
+    network: MaskUNet,
+    batch: MaskBatch,
+    settings: MaskObjective,
+    foreground_weight: float = 1.0,
 ) -> dict[str, torch.Tensor]:
     """Return the weighted terms of the loss for a batch.
 
@@ -82,13 +85,15 @@ def mask_losses(
         Crops and targets, made for the same network and settings.
     settings : MaskObjective
         The weights of the terms.
+    foreground_weight : float
+        That of the foreground.
 
     Returns
     -------
     dict of str to tensor
-        "dense", "sparse" and "foreground", as far as the network has such heads.
+        "dense", "sparse", "direct" and "foreground", as far as the network has such heads.
     """
-    output = network(batch.images, crop=settings.crop)
+    output = network(batch.images, crop=settings.drop_borders)
     losses = {}
     if output.codes:
         terms = [
@@ -104,40 +109,49 @@ def mask_losses(
             for apart, target in zip(output.sparse, batch.sparse, strict=True)
         ]
         losses["sparse"] = settings.sparse_weight * torch.stack(terms).sum()
+    if batch.direct is not None:
+        losses["direct"] = settings.direct_weight * direct_loss(network, output, batch)
     if output.foreground is not None:
         spatial = output.foreground.shape[2:]
-        losses["foreground"] = settings.foreground_weight * foreground_loss(
+        losses["foreground"] = foreground_weight * foreground_loss(
             output.foreground.float(), centred(batch.foreground[:, None], spatial)[:, 0]
         )
     return losses
 
 
-def direct_loss(network: MaskUNet, images: torch.Tensor, target: ApartTarget) -> torch.Tensor:
-    """Return the loss of the affinity head alone, on codes that stay as they are (S7.3).
+def direct_loss(network: MaskUNet, output: MaskOutput, batch: MaskBatch) -> torch.Tensor:
+    """Return the loss of the affinity head, which learns from codes as they are (S7.3).
 
     Parameters
     ----------
     network : MaskUNet
-        With an affinity head; only that gets gradients.
-    images : tensor, shape (B, C, *spatial)
-        Crops; nothing is dropped at their borders.
-    target : ApartTarget
-        For the network's offsets.
+        With an affinity head; nothing else gets gradients.
+    output : MaskOutput
+        What the network predicts for the crops.
+    batch : MaskBatch
+        With a target for the network's offsets.
 
     Returns
     -------
     tensor
-        The sum of 1 - Dice over the offsets.
+        The mean of 1 - Dice over the offsets, in the window of the batch.
+
+    Notes
+    -----
+    The authors train the head when the network is done. Here both learn at once, which is the
+    same to the network, and needs no second run; the head follows codes that change less and less.
     """
-    assert network.affinity_head is not None  # noqa: S101 - networks without one have no offsets
-    with torch.no_grad():
-        codes = network.fine_codes(network(images))
-    apart = network.affinity_head(codes)
-    return dice_loss(
-        apart, target_in(target.apart, apart), target_in(target.valid, apart), per_channel=True
+    target, head = batch.direct, network.affinity_head
+    assert target is not None  # noqa: S101 - the head is there only for such targets
+    assert head is not None  # noqa: S101
+    codes = network.fine_codes(output).detach()
+    dropped = [
+        (whole - left) // 2
+        for whole, left in zip(batch.images.shape[2:], codes.shape[2:], strict=True)
+    ]
+    inside = tuple(
+        slice(part.start - cut, part.stop - cut)
+        for part, cut in zip(batch.window, dropped, strict=True)
     )
-
-
-def target_in(target: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
-    """Return the part of a target that was predicted."""
-    return centred(target, predicted.shape[2:])
+    apart: torch.Tensor = head(codes[(slice(None), slice(None), *inside)])
+    return dice_loss(apart, target.apart, target.valid, per_channel=True) / apart.shape[1]

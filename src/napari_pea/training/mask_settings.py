@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import whole_numbers
-from napari_pea.training.settings import Background
+from napari_pea.training.annotation import Background
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,14 @@ class MaskObjective:
     background : {"object", "apart", "ignored"}
         Whether background is an object like others, belongs with nothing, so that its masks
         are empty, or counts nowhere, as in the authors' code.
-    crop : bool
+    drop_borders : bool
         Whether the network drops what is near its border: see `MaskUNet`.
-    dense_weight, sparse_weight, foreground_weight : float
-        Of the terms.
+    dense_weight, sparse_weight, direct_weight : float
+        Of the terms. The last is that of the affinities that a head of its own predicts from
+        the codes, whose gradients do not reach the codes.
+    pretraining : int
+        Steps in which the decoders learn to tell masks from codes before the network is trained,
+        by an autoencoder: see `napari_pea.training.mask_vae`. The authors found it no better.
 
     Raises
     ------
@@ -43,10 +47,11 @@ class MaskObjective:
     border: int = 2
     skipped_sections: int = 2
     background: Background = "ignored"
-    crop: bool = False
+    drop_borders: bool = False
     dense_weight: float = 1.0
     sparse_weight: float = 1.0
-    foreground_weight: float = 1.0
+    direct_weight: float = 1.0
+    pretraining: int = 0
 
     def __post_init__(self) -> None:
         for name, length in (("samples", 4), ("spacing", 3)):
@@ -56,7 +61,7 @@ class MaskObjective:
             object.__setattr__(self, name, values)
         for name in (
             *("border", "skipped_sections"),
-            *("dense_weight", "sparse_weight", "foreground_weight"),
+            *("dense_weight", "sparse_weight", "direct_weight", "pretraining"),
         ):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} cannot be negative: {getattr(self, name)}.")

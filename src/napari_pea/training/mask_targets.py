@@ -13,10 +13,9 @@ from scipy import ndimage
 from napari_pea.core.masks.lattice import MaskLattice
 from napari_pea.core.neighborhood import Offset, sparse_offsets
 from napari_pea.core.networks.maskunet import MaskUNet, margin_of
-from napari_pea.training.annotation import OUTSIDE, UNANNOTATED
-from napari_pea.training.data import known_affinities, memory_format
+from napari_pea.training.annotation import OUTSIDE, UNANNOTATED, Background
+from napari_pea.training.data import known_affinities
 from napari_pea.training.mask_settings import MaskObjective
-from napari_pea.training.settings import Background
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,6 +76,8 @@ class MaskBatch:
         For each of its sparse branches.
     direct : ApartTarget or None
         For the offsets of its affinity head, if it has one.
+    window : tuple of slice
+        The part of the crops that `direct` is of.
     """
 
     images: torch.Tensor
@@ -84,6 +85,7 @@ class MaskBatch:
     dense: tuple[MaskSamples, ...]
     sparse: tuple[ApartTarget, ...]
     direct: ApartTarget | None
+    window: tuple[slice, ...] = ()
 
 
 def make_mask_batch(
@@ -130,12 +132,22 @@ def make_mask_batch(
         margins = _margins(network, settings, level, skipped=0)
         return apart_target(at_level(labels, level), offsets, settings.background, margins, device)
 
+    window = _window(labels.shape[1:], _margins(network, settings, 0, skipped=0), rng)
     return MaskBatch(
-        torch.from_numpy(images).to(device, memory_format=memory_format(network.ndim)),
+        torch.from_numpy(images).to(device, memory_format=network.memory_format),
         torch.from_numpy(np.clip(labels, UNANNOTATED, 1).astype(np.int64)).to(device),
         tuple(dense),
         tuple(apart(level, sparse_offsets(level, network.ndim)) for level in network.sparse_levels),
-        apart(0, network.offsets) if network.offsets else None,
+        apart_target(
+            labels[(slice(None), *window)],
+            network.offsets,
+            settings.background,
+            (0,) * network.ndim,
+            device,
+        )
+        if network.offsets
+        else None,
+        window,
     )
 
 
@@ -313,11 +325,27 @@ def apart_target(
     )
 
 
+def _window(
+    shape: Sequence[int], margins: Sequence[int], rng: np.random.Generator
+) -> tuple[slice, ...]:
+    """Return where the affinity head is trained: half of each side of a section, by chance.
+
+    The head has more work at each pixel than the whole network, and little to learn.
+    """
+    window = []
+    for axis, (size, margin) in enumerate(zip(shape, margins, strict=True)):
+        free = size - 2 * margin
+        side = free if axis < len(shape) - 2 else -(-free // 2)
+        start = margin + int(rng.integers(free - side + 1))
+        window.append(slice(start, start + side))
+    return tuple(window)
+
+
 def _margins(
     network: MaskUNet, settings: MaskObjective, level: int, skipped: int | None = None
 ) -> tuple[int, ...]:
     """Return how many pixels of a level are not trained at both ends of each axis."""
-    within = margin_of(level) if settings.crop else 0
+    within = margin_of(level) if settings.drop_borders else 0
     across = settings.skipped_sections if skipped is None else skipped
     return (across, within, within)[-network.ndim :]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.image import prepare_image
-from napari_pea.core.networks.base import EmbeddingNetwork
+from napari_pea.core.networks.base import Network
 from napari_pea.core.progress import CancelToken
 from napari_pea.core.scaling import scaled_image, scaled_settings
 from napari_pea.core.segmenter import Segmenter
@@ -31,7 +31,7 @@ SAMPLED_MODEL = "nuclei"
 
 
 def replay_images(
-    network: EmbeddingNetwork,
+    network: Network,
     parent: ModelMetadata,
     images: Sequence[NDArray[Any]] = (),
     *,
@@ -42,7 +42,7 @@ def replay_images(
 
     Parameters
     ----------
-    network : EmbeddingNetwork
+    network : Network
         The model's network, before training.
     parent : ModelMetadata
         Of the model.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BACKGROUND_SHARE = 0.2
 #: The validation loss is measured on at most this many crops.
 VALIDATION_CROPS = 24
-#: How often networks make images coarser: `EmbeddingNetwork.divisor` is a factor to this power.
+#: How often networks make images coarser: `Network.divisor` is a factor to this power.
 N_LEVELS = 4
 
 
@@ -33,7 +33,7 @@ def check_crop(settings: TrainingSettings, divisor: Sequence[int]) -> None:
     settings : TrainingSettings
         The run.
     divisor : sequence of int
-        See `EmbeddingNetwork`.
+        See `Network`.
 
     Raises
     ------

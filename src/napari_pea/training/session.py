@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from napari_pea.core.device import Precision, choose_device
 from napari_pea.core.errors import InputError
-from napari_pea.core.networks import build_network
-from napari_pea.core.networks.base import EmbeddingNetwork
+from napari_pea.core.networks import MaskUNet, Network, build_network
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.scaling import scaled_settings
 from napari_pea.core.settings import SegmentationSettings
-from napari_pea.models.catalogue import check_name, find_model
+from napari_pea.models.catalogue import check_name, find_model, model_of
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.model import Model
 from napari_pea.models.package import SUFFIX, load_network, save_model
@@ -28,6 +27,7 @@ from napari_pea.training.control import TrainingControl, TrainingHooks, Training
 from napari_pea.training.data import AnnotatedImage, check_annotated
 from napari_pea.training.holdout import HeldOut, HeldOutScorer, all_held_out, hold_out
 from napari_pea.training.labelled import LabelledImage, annotated, channels_of
+from napari_pea.training.mask_pretraining import pretrain_decoders
 from napari_pea.training.replay import replay_images
 from napari_pea.training.settings import TrainingSettings
 from napari_pea.training.trainer import Scorer, Trainer
@@ -160,13 +160,13 @@ def train_model(
             )
         replayed = replay_images(network, parent, keep, device=where, cancel=cancel)
 
-    def keep_best(best: EmbeddingNetwork, scores: dict[str, float], iteration: int) -> None:
+    def keep_best(best: Network, scores: dict[str, float], iteration: int) -> None:
         start = trainer.history.start_score
         save_model(path, best, _with_scores(metadata, scores, iteration, start))
 
-    def on_preview(network: EmbeddingNetwork, iteration: int) -> None:
+    def on_preview(network: Network, iteration: int) -> None:
         if preview is not None:
-            preview(Model(network, metadata, where), iteration)
+            preview(model_of(network, metadata, where), iteration)
 
     trainer = Trainer(
         network,
@@ -174,7 +174,9 @@ def train_model(
         settings,
         folder=folder,
         validation=scored,
-        scorer=_scorer(scored, held_objects, scaled_settings(metadata.recommended, metadata.scale)),
+        scorer=None
+        if isinstance(network, MaskUNet)
+        else _scorer(scored, held_objects, scaled_settings(metadata.recommended, metadata.scale)),
         keep=keep_best,
         replay=replayed,
         is_trained=start is not None,
@@ -185,6 +187,8 @@ def train_model(
     if resume:
         trainer.resume()
     _make_writable(folder)
+    if isinstance(network, MaskUNet) and trainer.iteration == 0 and start is None:
+        pretrain_decoders(network, items, settings, where, cancel=cancel)
     trainer.run(progress=progress, cancel=cancel, control=control)
     if not path.exists():  # resumed under another name, or the file was taken away
         keep_best(trainer.averaged_network, {}, trainer.iteration)
@@ -219,7 +223,7 @@ def _start(
     start: str | Path | None,
     training: Sequence[LabelledImage],
     settings: TrainingSettings,
-) -> tuple[EmbeddingNetwork, ModelMetadata, ModelMetadata | None]:
+) -> tuple[Network, ModelMetadata, ModelMetadata | None]:
     """Return the network to train, what is known about the model so far, and its parent."""
     given = model.model_fields_set
     if start is not None:

@@ -9,12 +9,15 @@ from typing import Any, Literal, get_args
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import CONNECTIVITIES, Neighborhood, whole_numbers
 from napari_pea.core.settings import SegmentationSettings
+from napari_pea.training.annotation import Background
+from napari_pea.training.mask_settings import MaskObjective
 
 OptimizerName = Literal["adamw", "paper"]
 ScheduleName = Literal["one-cycle", "constant"]
-Background = Literal["object", "apart", "ignored"]
-ObjectiveKind = Literal["correlation", "affinities", "discriminative"]
+ObjectiveKind = Literal["correlation", "affinities", "discriminative", "masks"]
 AffinityLoss = Literal["squared", "entropy"]
+#: The parts of the settings of a run.
+PARTS = ("objective", "masks", "augmentation")
 
 
 def _check_types(settings: Any) -> None:
@@ -87,10 +90,11 @@ class ObjectiveSettings:
         neighborhood. With sparse paint few pairs of the neighborhood end in two objects.
     distant_weight : float
         Weight of those that end in different objects: see `objectives.distant_loss`.
-    kind : {"correlation", "affinities", "discriminative"}
-        What is learned: embeddings by their cosines or, to compare with, the affinities
-        themselves or embeddings by the discriminative loss (see `baselines`). For these the
-        terms are `self_weight` times theirs and that of the foreground.
+    kind : {"correlation", "affinities", "discriminative", "masks"}
+        What is learned: embeddings by their cosines; to compare with, the affinities
+        themselves or embeddings by the discriminative loss (see `baselines`), whose terms are
+        `self_weight` times theirs and that of the foreground; or the masks of LSIM, by
+        `MaskObjective` and that of the foreground.
     affinity_loss : {"squared", "entropy"}
         How the affinities of the kind "affinities" are compared with the true ones: by their
         squared error, or by the binary cross entropy that is usual in 3D.
@@ -302,12 +306,14 @@ class TrainingSettings:
     replay: float = 0.0
     seed: int = 555
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    masks: MaskObjective = field(default_factory=MaskObjective)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
     def __post_init__(self) -> None:
         _check_types(self)
         for name, kind in (
             ("objective", ObjectiveSettings),
+            ("masks", MaskObjective),
             ("augmentation", AugmentationSettings),
         ):
             if not isinstance(getattr(self, name), kind):
@@ -360,17 +366,16 @@ class TrainingSettings:
         Parameters
         ----------
         **changes
-            Values of this object, of its objective and of its augmentation.
+            Values of this object and of its parts: objective, masks and augmentation.
 
         Raises
         ------
         InputError
             If a setting does not exist or a value makes no sense.
         """
-        parts = {"objective": ObjectiveSettings, "augmentation": AugmentationSettings}
         homes: dict[str, str | None] = {known.name: None for known in fields(self)}
-        for part, kind in parts.items():
-            homes |= {known.name: part for known in fields(kind)}
+        for part in PARTS:
+            homes |= {known.name: part for known in fields(getattr(self, part))}
         for name in changes:
             if name not in homes:
                 raise InputError(
@@ -382,5 +387,5 @@ class TrainingSettings:
 
         settings = replace(self, **of(None))
         return replace(
-            settings, **{part: replace(getattr(settings, part), **of(part)) for part in parts}
+            settings, **{part: replace(getattr(settings, part), **of(part)) for part in PARTS}
         )

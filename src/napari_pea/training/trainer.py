@@ -11,14 +11,14 @@ import torch
 
 from napari_pea.core.device import Precision, autocast
 from napari_pea.core.errors import Cancelled, InputError
-from napari_pea.core.networks.base import EmbeddingNetwork
+from napari_pea.core.networks.base import Network
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
-from napari_pea.training.augment import CrossTransform
 from napari_pea.training.checkpoint import Checkpoint, plain_settings
 from napari_pea.training.control import Phase, Reporter, TrainingControl, TrainingHooks
-from napari_pea.training.data import AnnotatedImage, check_annotated, make_batch, memory_format
+from napari_pea.training.data import AnnotatedImage, check_annotated
 from napari_pea.training.freezing import freeze
 from napari_pea.training.history import History, Row
+from napari_pea.training.learners import learner_of
 from napari_pea.training.loading import BatchLoader
 from napari_pea.training.optimization import (
     averaged_model,
@@ -29,13 +29,12 @@ from napari_pea.training.optimization import (
 )
 from napari_pea.training.sampling import CropSampler, validation_crops
 from napari_pea.training.settings import TrainingSettings
-from napari_pea.training.step import batch_losses
 from napari_pea.training.validation import DECISIVE_SCORE
 
 #: Called with the averaged network and what may cancel it; returns named scores.
-Scorer = Callable[[EmbeddingNetwork, CancelToken | None], dict[str, float]]
+Scorer = Callable[[Network, CancelToken | None], dict[str, float]]
 #: Called with the averaged network whenever it is the best so far, and its scores.
-Keeper = Callable[[EmbeddingNetwork, dict[str, float], int], None]
+Keeper = Callable[[Network, dict[str, float], int], None]
 
 #: Losses are averaged over this many iterations for each row of the log.
 LOG_EVERY = 50
@@ -52,7 +51,7 @@ class Trainer:
 
     Parameters
     ----------
-    network : EmbeddingNetwork
+    network : Network
         Trained in place.
     images : sequence of AnnotatedImage
         Training data.
@@ -92,7 +91,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: EmbeddingNetwork,
+        network: Network,
         images: Sequence[AnnotatedImage],
         settings: TrainingSettings,
         *,
@@ -117,10 +116,11 @@ class Trainer:
             check_annotated(validation, network.in_channels, "validation")
         self._device = device or torch.device("cpu")
         self._sampler = CropSampler(images, settings, replay, network.divisor)
-        self.loader = BatchLoader(self._sampler, settings, self._device)
+        self._learner = learner_of(network, settings, self._device, self._sampler.factors)
+        self.loader = BatchLoader(self._sampler, settings, self._learner)
         self._precision: Precision = precision
-        self._network: EmbeddingNetwork = network.to(  # type: ignore[call-overload]
-            self._device, memory_format=memory_format(network.ndim)
+        self._network: Network = network.to(  # type: ignore[call-overload]
+            self._device, memory_format=network.memory_format
         )
         quicken_statistics(network, settings.iterations)
         self._average = averaged_model(self._network, settings, self._device)
@@ -136,9 +136,9 @@ class Trainer:
         self._validation_crops = validation_crops(validation, settings, network.divisor)
 
     @property
-    def averaged_network(self) -> EmbeddingNetwork:
+    def averaged_network(self) -> Network:
         """The network with averaged weights: the result of the training."""
-        return cast("EmbeddingNetwork", self._average.module)
+        return cast("Network", self._average.module)
 
     def resume(self) -> None:
         """Go back to the last checkpoint in the folder.
@@ -264,17 +264,13 @@ class Trainer:
     def _step(self) -> dict[str, float]:
         """Do one iteration and return the terms of its loss."""
         settings = self.settings
-        objective = settings.objective
         batch = self.loader.batch(self.iteration)
-        transform = None
-        if objective.cross_weight > 0:
-            rng = np.random.default_rng((settings.seed, self.iteration, settings.batch_size))
-            transform = CrossTransform.draw(settings.crop_shape, rng).limited(objective)
+        rng = np.random.default_rng((settings.seed, self.iteration, settings.batch_size))
         self._network.train()
         for stage in self._frozen:
             stage.eval()
         with autocast(self._device, self._precision, training=True):
-            terms = batch_losses(self._network, batch, objective, transform)
+            terms = self._learner.losses(self._network, batch, rng)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             raise DivergenceError(
@@ -349,15 +345,13 @@ class Trainer:
                 self._keep(network, measured, self.iteration)
         return measured
 
-    def _validation_loss(self, network: EmbeddingNetwork, cancel: CancelToken | None) -> float:
+    def _validation_loss(self, network: Network, cancel: CancelToken | None) -> float:
         """Return the mean loss over the validation crops, without the cross term."""
         losses = []
-        objective, factors = self.settings.objective, self._sampler.factors
         with torch.inference_mode(), autocast(self._device, self._precision, training=True):
             for crop in self._validation_crops:
                 check_cancel(cancel)
-                batch = make_batch([crop], objective, self._device, factors=factors)
-                terms = batch_losses(network, batch, objective)
+                terms = self._learner.losses(network, self._learner.batch([crop]))
                 losses.append(sum(term.item() for term in terms.values()))
         return float(np.mean(losses))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_pea.core.metrics import evaluate, summarize
-from napari_pea.core.networks.base import EmbeddingNetwork
+from napari_pea.core.networks.base import EmbeddingNetwork, Network
 from napari_pea.core.predict import Embedding, predict
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.segmenter import Segmenter
@@ -104,9 +104,7 @@ class SegmentationScorer:
         self._settings = settings
         self._metrics = tuple(metrics)
 
-    def __call__(
-        self, network: EmbeddingNetwork, cancel: CancelToken | None = None
-    ) -> dict[str, float]:
+    def __call__(self, network: Network, cancel: CancelToken | None = None) -> dict[str, float]:
         """Return the mean of each metric.
 
         With images of several groups the mean of a metric is that of the groups, and each
@@ -114,7 +112,7 @@ class SegmentationScorer:
 
         Parameters
         ----------
-        network : EmbeddingNetwork
+        network : Network
             Trained.
         cancel : CancelToken, optional
             Checked before each image and within it.
@@ -141,7 +139,7 @@ class SegmentationScorer:
 class NetworkInTraining:
     """A network as the segmenter sees it; its images are normalised already."""
 
-    network: EmbeddingNetwork
+    network: Network
     recommended: SegmentationSettings
     name: str = "in training"
 
@@ -161,4 +159,5 @@ class NetworkInTraining:
         **_: Any,
     ) -> Embedding:
         """Predict the embedding of a normalised image."""
-        return predict(self.network, image, tile=tile, halo=halo, progress=progress, cancel=cancel)
+        network = cast("EmbeddingNetwork", self.network)
+        return predict(network, image, tile=tile, halo=halo, progress=progress, cancel=cancel)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.predict import Embedding, predict
+from napari_pea.core.predict import Embedding
 from napari_pea.core.predictors import predicts_affinities
 from napari_pea.core.progress import CancelToken
 from napari_pea.volumes.grid import Region, relative, widened
@@ -130,7 +130,7 @@ class ModelSource:
         channels = self.model.metadata.normalization.between(pixels[None], self._limits)
         if network.in_channels > 1:
             channels = np.repeat(channels, network.in_channels, axis=0)
-        found = predict(network, channels, device=self.model.device, cancel=cancel)
+        found = self.model.embed_normalized(channels, cancel=cancel)
         inner = relative(region, seen)
         foreground = None if found.foreground is None else found.foreground[inner]
         return Embedding(found.vectors[(slice(None), *inner)], foreground)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_pea.core.predict import DEFAULT_TILE
+from napari_pea.core.tiling import DEFAULT_TILE
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
-"""The networks that turn an image into an embedding and a foreground."""
+"""The networks that turn an image into an embedding, or codes of masks, and a foreground."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.networks.base import EmbeddingNetwork, NetworkOutput
+from napari_pea.core.networks.base import EmbeddingNetwork, Network, NetworkOutput
+from napari_pea.core.networks.maskunet import MaskUNet
 from napari_pea.core.networks.resnet2d import ResNetUNet2D
 from napari_pea.core.networks.resunet2d import ResUNet2D
 from napari_pea.core.networks.resunet3d import ResUNet3D
@@ -14,6 +16,8 @@ from napari_pea.core.networks.resunet3d import ResUNet3D
 __all__ = [
     "ARCHITECTURES",
     "EmbeddingNetwork",
+    "MaskUNet",
+    "Network",
     "NetworkOutput",
     "ResNetUNet2D",
     "ResUNet2D",
@@ -22,14 +26,16 @@ __all__ = [
 ]
 
 #: Every architecture by the name that model files carry.
-ARCHITECTURES: dict[str, Callable[..., EmbeddingNetwork]] = {
+ARCHITECTURES: dict[str, Callable[..., Network]] = {
+    "maskunet2d": partial(MaskUNet, ndim=2),
+    "maskunet3d": partial(MaskUNet, ndim=3),
     "resnet2d": ResNetUNet2D,
     "resunet2d": ResUNet2D,
     "resunet3d": ResUNet3D,
 }
 
 
-def build_network(architecture: str, arguments: Mapping[str, Any]) -> EmbeddingNetwork:
+def build_network(architecture: str, arguments: Mapping[str, Any]) -> Network:
     """Return an untrained network.
 
     Parameters

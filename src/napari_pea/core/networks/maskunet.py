@@ -13,6 +13,7 @@ from torch.nn import functional
 from napari_pea.core.errors import InputError
 from napari_pea.core.masks.lattice import MASK_SHAPES, MaskLattice
 from napari_pea.core.neighborhood import sparse_offsets
+from napari_pea.core.networks.base import Network
 from napari_pea.core.networks.groups import GroupBlock, convolution, layer
 
 #: The dense branches ENB1 to ENB4: their level, and the stride of their masks within a
@@ -134,7 +135,7 @@ class Rise(nn.Module):
         return joined
 
 
-class MaskUNet(nn.Module):
+class MaskUNet(Network):
     """The U-Net of LSIM, in 3D as in the paper and in 2D.
 
     In 3D, with one channel and the default widths, backbone and heads of four dense branches
@@ -179,6 +180,9 @@ class MaskUNet(nn.Module):
     mirrored at its borders as wide as is dropped. Both are the same weights. Group norms see
     all of an input: tiles should be about as large as the crops that were trained.
     """
+
+    # On processors the gradients of group norms take several times as long otherwise.
+    channels_last = False
 
     def __init__(
         self,
@@ -247,6 +251,15 @@ class MaskUNet(nn.Module):
             AffinityHead(code_dim * self.levels.count(0), len(self.offsets), ndim)
             if self.offsets
             else None
+        )
+
+    @property
+    def encoder_stages(self) -> tuple[nn.Module, ...]:
+        """The parts of the encoder, from the image on."""
+        coarser = zip(self.down, self.encoder[1:], strict=True)
+        return (
+            nn.ModuleList([self.stem, self.encoder[0]]),
+            *(nn.ModuleList(pair) for pair in coarser),
         )
 
     @property

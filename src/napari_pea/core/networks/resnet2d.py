@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from napari_pea.core.networks.base import EmbeddingNetwork, NetworkOutput
 from napari_pea.core.networks.resunet2d import ResidualBlock2D, heads
-from napari_pea.core.predict import DEFAULT_TILE
+from napari_pea.core.tiling import DEFAULT_TILE
 
 #: Bottlenecks of the stages at 1/4, 1/8 and 1/16 for each depth that the network is named by.
 STAGES = {50: (3, 4, 6), 101: (3, 4, 23)}

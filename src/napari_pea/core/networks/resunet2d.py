@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from napari_pea.core.networks.base import EmbeddingNetwork, NetworkOutput
-from napari_pea.core.predict import DEFAULT_TILE
+from napari_pea.core.tiling import DEFAULT_TILE
 
 
 class ResidualBlock2D(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,7 @@ def raw_output(
     -----
     Prediction brings vectors to unit length. A last component that was 1 before takes that back.
     """
-    longer = Model(_WithOne(model.network), model.metadata, model.device)
+    longer = Model(_WithOne(cast("EmbeddingNetwork", model.network)), model.metadata, model.device)
     found = longer.embed(
         image.image,
         channel=image.channel,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from napari_pea.core.device import choose_device
 from napari_pea.core.errors import InputError
-from napari_pea.core.networks import build_network
+from napari_pea.core.masks.prediction import predict_masks
+from napari_pea.core.networks import EmbeddingNetwork, MaskUNet, Network, build_network
 from napari_pea.core.networks.base import count_parameters
 from napari_pea.core.predict import predict
 from napari_pea.core.progress import check_cancel
@@ -22,6 +23,10 @@ from napari_pea.experiments.papers.report import Line, Report
 from napari_pea.experiments.papers.request import Request
 from napari_pea.experiments.processes import fresh_process
 from napari_pea.models.catalogue import list_models
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
 
 #: A picture of CVPPP, a field of BBBC039, a crop of AC3 as the authors predict it, and blocks
 #: of the size that the models for volumes are validated on.
@@ -143,6 +148,14 @@ def _shipped() -> list[Measured]:
     return found
 
 
+def _predict(network: Network, image: NDArray[np.float32], device: torch.device) -> None:
+    """Run a network of either kind over an image."""
+    if isinstance(network, MaskUNet):
+        predict_masks(network, image, device=device)
+    else:
+        predict(cast("EmbeddingNetwork", network), image, device=device)
+
+
 def _measure(send: Callable[[Any], None], network: Measured, device: str) -> None:
     """Measure a network in this process, and send the figures by the names of the columns."""
     import torch
@@ -151,13 +164,13 @@ def _measure(send: Callable[[Any], None], network: Measured, device: str) -> Non
     image = np.random.default_rng(0).random(network.shape, dtype=np.float32)
     before = peak_memory()
     where = torch.device(device)
-    predict(built, image, device=where)
+    _predict(built, image, where)
     seconds = []
     # What else the machine does changes processor time little.
     clock = time.process_time if where.type == "cpu" else time.perf_counter
     for _ in range(REPEATS):
         started = clock()
-        predict(built, image, device=where)
+        _predict(built, image, where)
         seconds.append(clock() - started)
     after = peak_memory()
     held = [] if before is None or after is None else [after - before]
