@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 
 from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.progress import CancelToken
+from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments.papers.adaptive import adaptive_settings, measure_adaptive
 from napari_pea.experiments.papers.benchmarks import made_up
 from napari_pea.models.catalogue import load_model
@@ -34,6 +35,26 @@ def test_ranges_are_those_of_the_paper_in_pixels_of_the_network(model: Model) ->
     )
     # Images are shrunk to half: pixels of the network are two of the image.
     assert adaptive_settings(model.with_scale(0.5))["five-4"].ranges == (1, 6, 10, 18, 54)
+
+
+@dataclass
+class Masks:
+    """What is known of a model whose pairs are fixed."""
+
+    offsets: tuple[tuple[int, int], ...]
+    recommended = SegmentationSettings(ranges=(1, 4), strides=2)
+    name, ndim, field = "masks", 2, None
+
+
+def test_models_of_fixed_pairs_are_compared_on_the_pairs_they_know() -> None:
+    straight = ((0, -1), (-1, 0), (-4, 0), (0, 4), (-8, 0), (0, -8))
+    found = adaptive_settings(Masks(straight))
+    assert list(found) == ["all-4", "recommended"]
+    assert found["all-4"].ranges == (1, 4, 8)
+    diagonal = tuple((-step, sign * step) for step in (1, 4) for sign in (-1, 1))
+    assert list(adaptive_settings(Masks((*straight, *diagonal)))) == [
+        "all-4", "recommended", "recommended-diagonals",
+    ]  # fmt: skip
 
 
 def test_every_choice_is_told_with_its_paired_difference(model: Model, tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from napari_pea.core.errors import InputError
+from napari_pea.core.field import ranges_of
 from napari_pea.core.metrics import evaluate, summarize
-from napari_pea.core.neighborhood import CONNECTIVITIES
+from napari_pea.core.neighborhood import CONNECTIVITIES, Offset
+from napari_pea.core.predictors import predicts_affinities
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.scaling import scaled_settings
 from napari_pea.core.segmenter import Segmenter
@@ -97,9 +99,23 @@ def adaptive_settings(model: Model) -> dict[str, SegmentationSettings]:
     """Return the settings that are compared, by name.
 
     Everything but ranges and connectivity is as the model recommends. The ranges are those of
-    the paper in the pixels that the network sees.
+    the paper in the pixels that the network sees; of a model that predicts the affinities of
+    fixed offsets (LSIM) they are all that it knows, and what it does not know is left out.
     """
     own = model.recommended
+    small, *_, widest = CONNECTIVITIES[model.ndim]
+    more = {RECOMMENDED: own, DIAGONALS: own.updated(connectivity=widest)}
+    if predicts_affinities(model):
+        known = ranges_of(model.offsets)
+        all_of_it = {
+            f"all-{near}": own.updated(ranges=known, connectivity=near) for near in (small, widest)
+        }
+        pairs = {sign_free(offset) for offset in model.offsets}
+        return {
+            name: settings
+            for name, settings in (all_of_it | more).items()
+            if pairs.issuperset(map(sign_free, settings.neighborhood(model.ndim).offset_list))
+        }
     scale = model.metadata.scale
     choices = {}
     for name, choice in CHOICES[model.ndim].items():
@@ -107,8 +123,12 @@ def adaptive_settings(model: Model) -> dict[str, SegmentationSettings]:
         choices[name] = own.updated(
             ranges=scaled_settings(seen, 1 / scale).ranges, connectivity=choice["connectivity"]
         )
-    widest = max(CONNECTIVITIES[model.ndim])
-    return {**choices, RECOMMENDED: own, DIAGONALS: own.updated(connectivity=widest)}
+    return choices | more
+
+
+def sign_free(offset: Offset) -> Offset:
+    """Return an offset or its opposite, the same for both: they are the same pairs."""
+    return max(offset, tuple(-step for step in offset))
 
 
 def measure_adaptive(
@@ -255,6 +275,8 @@ def _title(model: Model, name: str) -> str:
         return f"recommended by `{model.name}`"
     if name == DIAGONALS:
         return "the same ranges with all diagonals"
+    if name not in CHOICES[model.ndim]:
+        return f"all ranges it knows, {name.removeprefix('all-')} neighbours"
     choice = CHOICES[model.ndim][name]
     ranges = "nine ranges" if choice["ranges"] == NINE else _listed(choice["ranges"])
     return f"{ranges}, {choice['connectivity']} neighbours"
