@@ -57,6 +57,7 @@ CHOICES = {
         (1, 10, 30, 54, 80, 110),
         (1, 18, 54, 80),
     ),
+    "connectivity": (None, 8),
     "strides": (6, 9, 12),
     "bias": (-0.2, -0.1, 0.0, 0.1),
     "foreground_threshold": (0.5, 0.6, 0.7),

@@ -66,6 +66,7 @@ SETTINGS = TrainingSettings(
 #: What is tried for the recommended settings.
 CHOICES = {
     "ranges": ((1, 3, 5, 9), (1, 3, 5, 9, 15)),
+    "connectivity": (None, 26),
     "strides": (5, 8, 12),
     "bias": (-0.1, 0.0, 0.1),
     "min_size": (100, 300, 1000),

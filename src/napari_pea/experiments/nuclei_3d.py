@@ -62,6 +62,7 @@ SETTINGS = TrainingSettings(
 #: What is tried for the recommended settings.
 CHOICES = {
     "ranges": ((1, 3, 5, 9), (1, 3, 5, 9, 15)),
+    "connectivity": (None, 26),
     "bias": (-0.1, 0.0, 0.1),
     "foreground_threshold": (0.4, 0.5, 0.6),
     "min_size": (50, 100, 200),

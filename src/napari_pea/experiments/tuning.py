@@ -21,6 +21,7 @@ ERRORS = frozenset({"voi_split", "voi_merge", "arand", "cremi"})
 #: What is tried, one setting after the other, from the model's recommended values on.
 CHOICES: dict[str, tuple[Any, ...]] = {
     "ranges": ((1, 3, 5, 9), (1, 3, 5, 9, 11), (1, 3, 5, 9, 15), (1, 3, 5, 9, 15, 27)),
+    "connectivity": (None, 8),
     "strides": (3, 4, 5, 6),
     "foreground_threshold": (0.4, 0.45, 0.5, 0.55, 0.6),
     "min_size": (10, 25, 40),

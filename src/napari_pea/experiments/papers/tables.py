@@ -203,8 +203,8 @@ TABLES: dict[str, Table] = {
             note="SuperHuman predicts the twelve affinities with the same network, by their "
             "balanced binary cross entropy. As in the paper objects come from the multicut of "
             "direct neighbours, undecided at 1/2. MALA is left out: its network of 84 million "
-            "parameters and its loss over minimax paths would need a GPU and a library of "
-            "their own. 0 is perfect in all columns.",
+            "parameters needs a GPU, and nothing else here would use its loss over minimax "
+            "paths. 0 is perfect in all columns.",
         ),
         Table(
             "5",
