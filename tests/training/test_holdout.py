@@ -110,7 +110,7 @@ class Squares:
 
 
 def test_a_network_that_finds_the_held_out_objects_scores_full_marks(monkeypatch) -> None:
-    monkeypatch.setattr(holdout, "NetworkInTraining", Squares)
+    monkeypatch.setattr(holdout, "in_training", Squares)
     _, held_out, _ = hold_out([squares(12), squares(8)], 0.3, seed=3)
     scorer = HeldOutScorer(held_out, Squares.recommended)
     assert scorer(None) == {"aji": 1.0, "ap50": 1.0, "aji_error": 0.0}
@@ -121,7 +121,7 @@ def test_a_network_that_finds_the_held_out_objects_scores_full_marks(monkeypatch
 
 
 def test_the_error_of_the_score_follows_how_much_objects_differ(monkeypatch) -> None:
-    monkeypatch.setattr(holdout, "NetworkInTraining", Squares)
+    monkeypatch.setattr(holdout, "in_training", Squares)
     _, (item,), _ = hold_out([squares(12)], 0.4, seed=3)
     smaller = item.image.copy()
     taken = np.unique(item.truth[item.truth > 0])

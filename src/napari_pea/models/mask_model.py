@@ -11,10 +11,9 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.masks.prediction import (
     MaskPrediction,
     averaged_field,
+    offsets_of,
     predict_masks,
-    trained_offsets,
 )
-from napari_pea.core.neighborhood import sparse_offsets
 from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.models.model import Model
@@ -54,9 +53,7 @@ class MaskModel(Model):
     @property
     def offsets(self) -> tuple[Offset, ...]:
         """The pairs whose affinities the model knows, in pixels."""
-        if self.masks.offsets:
-            return self.masks.offsets
-        return trained_offsets(self.lattices) if self.lattices else sparse_offsets(0, self.ndim)
+        return offsets_of(self.masks)
 
     def with_scale(self, scale: float) -> Model:
         """Return the model itself: its offsets are pixels of the image.

@@ -16,7 +16,7 @@ from napari_pea.core.segmenter import Segmenter
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.training.annotation import UNANNOTATED, Notice
 from napari_pea.training.data import AnnotatedImage
-from napari_pea.training.validation import SCORE_ERROR, NetworkInTraining
+from napari_pea.training.validation import SCORE_ERROR, in_training
 
 #: With fewer painted objects none is held out: each is needed to learn from.
 FEWEST_OBJECTS = 5
@@ -178,7 +178,7 @@ class HeldOutScorer:
         Cancelled
             If `cancel` was set.
         """
-        embedder = NetworkInTraining(network, self._settings)
+        embedder = in_training(network, self._settings)
         found, true = [], []
         labels_so_far = truth_so_far = 0
         for item in self._held_out:

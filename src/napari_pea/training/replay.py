@@ -20,7 +20,7 @@ from napari_pea.core.scaling import scaled_image, scaled_settings
 from napari_pea.core.segmenter import Segmenter
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.training.data import AnnotatedImage
-from napari_pea.training.validation import NetworkInTraining
+from napari_pea.training.validation import in_training
 
 if TYPE_CHECKING:
     import torch
@@ -71,7 +71,7 @@ def replay_images(
 
         images = [load_sample(SAMPLED_MODEL).image]
     network = network.to(device)
-    embedder = NetworkInTraining(network, scaled_settings(parent.recommended, parent.scale))
+    embedder = in_training(network, scaled_settings(parent.recommended, parent.scale))
     found = []
     for image in images:
         channels = prepare_image(np.asarray(image), network.in_channels, network.ndim)

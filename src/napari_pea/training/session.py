@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from napari_pea.training.data import AnnotatedImage, check_annotated
 from napari_pea.training.holdout import HeldOut, HeldOutScorer, all_held_out, hold_out
 from napari_pea.training.labelled import LabelledImage, annotated, channels_of
 from napari_pea.training.mask_pretraining import pretrain_decoders
+from napari_pea.training.mask_settings import MaskObjective
 from napari_pea.training.replay import replay_images
 from napari_pea.training.settings import TrainingSettings
 from napari_pea.training.trainer import Scorer, Trainer
@@ -126,7 +127,7 @@ def train_model(
         )
     torch.manual_seed(settings.seed)
     network, metadata, parent = _start(model, start, training, settings)
-    settings = settings.for_ndim(network.ndim)
+    settings = _settings_for(network, settings, parent)
     items = annotated(training, metadata, network)
     held_out = annotated(validation, metadata, network)
     found = survey([item.labels for item in items])
@@ -174,9 +175,9 @@ def train_model(
         settings,
         folder=folder,
         validation=scored,
-        scorer=None
-        if isinstance(network, MaskUNet)
-        else _scorer(scored, held_objects, scaled_settings(metadata.recommended, metadata.scale)),
+        scorer=_scorer(scored, held_objects, scaled_settings(metadata.recommended, metadata.scale))
+        if _can_be_scored(network)
+        else None,
         keep=keep_best,
         replay=replayed,
         is_trained=start is not None,
@@ -243,6 +244,33 @@ def _start(
         update["recommended"] = scaled_settings(trained, 1 / model.scale)
     model = model.model_copy(update=update)
     return build_network(model.architecture, model.arguments), model, None
+
+
+def _settings_for(
+    network: Network, settings: TrainingSettings, parent: ModelMetadata | None
+) -> TrainingSettings:
+    """Return the settings with the objective that a network needs.
+
+    A network of masks that goes on from a model goes on with its masks too, unless others are
+    asked for.
+    """
+    settings = settings.for_ndim(network.ndim)
+    if not isinstance(network, MaskUNet) or parent is None:
+        return settings
+    settings = settings.updated(kind="masks")
+    before = parent.training.get("masks")
+    if settings.masks == MaskObjective() and isinstance(before, dict):
+        known = {item.name for item in fields(MaskObjective)}
+        kept = {name: value for name, value in before.items() if name in known}
+        settings = settings.updated(masks=MaskObjective(**{**kept, "pretraining": 0}))
+    return settings
+
+
+def _can_be_scored(network: Network) -> bool:
+    """Whether affinities come from the network without its masks, which would take long."""
+    if not isinstance(network, MaskUNet):
+        return True
+    return network.affinity_head is not None or 0 in network.sparse_levels
 
 
 def _scorer(

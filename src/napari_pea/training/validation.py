@@ -9,7 +9,12 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_pea.core.errors import InputError
+from napari_pea.core.field import AffinityField
+from napari_pea.core.masks.prediction import offsets_of, predict_masks
 from napari_pea.core.metrics import evaluate, summarize
+from napari_pea.core.neighborhood import Offset
+from napari_pea.core.networks import MaskUNet
 from napari_pea.core.networks.base import EmbeddingNetwork, Network
 from napari_pea.core.predict import Embedding, predict
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
@@ -122,8 +127,8 @@ class SegmentationScorer:
         Cancelled
             If `cancel` was set.
         """
-        embedder = NetworkInTraining(network, self._settings)
-        segmenters = (Segmenter(embedder, item.image) for item in self._images)
+        predictor = in_training(network, self._settings)
+        segmenters = (Segmenter(predictor, item.image) for item in self._images)
         means = group_scores(segmenters, self._images, self._settings, self._metrics, cancel=cancel)
         result = {
             metric: float(np.mean([summary[metric] for summary in means.values()]))
@@ -135,9 +140,25 @@ class SegmentationScorer:
         return result
 
 
+def in_training(
+    network: Network, settings: SegmentationSettings
+) -> EmbedderInTraining | FieldInTraining:
+    """Return a network as the segmenter sees it; its images are normalised already.
+
+    Parameters
+    ----------
+    network : Network
+        Of either kind.
+    settings : SegmentationSettings
+        How images are segmented.
+    """
+    kind = FieldInTraining if isinstance(network, MaskUNet) else EmbedderInTraining
+    return kind(network, settings)
+
+
 @dataclass(frozen=True)
-class NetworkInTraining:
-    """A network as the segmenter sees it; its images are normalised already."""
+class _InTraining:
+    """What both kinds of networks tell about themselves."""
 
     network: Network
     recommended: SegmentationSettings
@@ -147,6 +168,10 @@ class NetworkInTraining:
     def ndim(self) -> int:
         """The number of spatial axes of its images."""
         return self.network.ndim
+
+
+class EmbedderInTraining(_InTraining):
+    """A network that predicts embeddings."""
 
     def embed(
         self,
@@ -161,3 +186,42 @@ class NetworkInTraining:
         """Predict the embedding of a normalised image."""
         network = cast("EmbeddingNetwork", self.network)
         return predict(network, image, tile=tile, halo=halo, progress=progress, cancel=cancel)
+
+
+class FieldInTraining(_InTraining):
+    """A network that predicts masks, of which only the affinities without masks are looked at."""
+
+    can_average = False
+
+    @property
+    def offsets(self) -> tuple[Offset, ...]:
+        """The pairs whose affinities it knows."""
+        return offsets_of(cast("MaskUNet", self.network))
+
+    def field(
+        self,
+        image: NDArray[np.float32],
+        *,
+        tile: int | None = None,
+        halo: int | None = None,
+        progress: Progress = ignore_progress,
+        cancel: CancelToken | None = None,
+        **_: Any,
+    ) -> AffinityField:
+        """Predict the affinities of a normalised image.
+
+        Raises
+        ------
+        InputError
+            If the network has neither an affinity head nor a sparse branch at full resolution.
+        """
+        network = cast("MaskUNet", self.network)
+        found = predict_masks(
+            network, image, tile=tile, halo=halo, progress=progress, cancel=cancel
+        ).direct
+        if found is None:
+            raise InputError(
+                "A network of masks alone cannot be scored while it is trained: give it offsets "
+                "for an affinity head, or the sparse branch 1."
+            )
+        return found

@@ -69,6 +69,15 @@ def trained_offsets(lattices: Sequence[MaskLattice]) -> tuple[Offset, ...]:
     return tuple(dict.fromkeys((*chosen, *graph)))
 
 
+def offsets_of(network: MaskUNet) -> tuple[Offset, ...]:
+    """Return the pairs whose affinities a network knows, in pixels of the image."""
+    if network.offsets:
+        return network.offsets
+    if network.fine_lattices:
+        return trained_offsets(network.fine_lattices)
+    return sparse_offsets(0, network.ndim)
+
+
 def predict_masks(
     network: MaskUNet,
     image: NDArray[np.float32],
