@@ -42,9 +42,8 @@ def test_what_a_user_may_choose_and_what_lsim_partitions_with_is_trained() -> No
 
 
 def test_maps_have_the_size_of_the_image_and_affinities_lie_between_0_and_1(image) -> None:
-    made = network(
-        dense=(1, 2, 3), sparse=(1, 2), offsets=trained_offsets(LATTICES), foreground=True
-    )
+    offsets = trained_offsets(LATTICES)
+    made = network(dense=(1, 2, 3), sparse=(1, 2), offsets=offsets, foreground=True)
     found = predict_masks(made, image)
     assert [codes.shape for codes in found.codes] == [(8, 37, 50)] * 2
     assert found.direct.offsets == offsets_of(made) == offsets

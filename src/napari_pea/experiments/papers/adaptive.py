@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.field import ranges_of
+from napari_pea.core.known import ranges_of
 from napari_pea.core.metrics import evaluate, summarize
 from napari_pea.core.neighborhood import CONNECTIVITIES, Offset
 from napari_pea.core.predictors import predicts_affinities
