@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from napari_pea.experiments import (
+    benchmark_codes,
     benchmark_inference,
     benchmark_live,
     benchmark_masks,
     benchmark_training,
     kills,
     live_session,
+    nuclei_lsim,
     training_window,
 )
 from napari_pea.experiments.uncertainty import SIGNS, Uncertainty
@@ -241,3 +244,20 @@ def test_masks_as_table_and_as_json(
     for text in ("direct pytorch", "2.500 s", "150 times", "5.0 times", "64 sections", "111 MB"):
         assert text in table
     assert json.loads(run("benchmark", "masks", "--json").stdout) == figures
+
+
+def test_codes_as_table_and_as_json(
+    run: Callable[..., Result],
+    fails: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    found = [{"branch": 2, "length": 32, "dice": 0.98, "right": 0.9955}]
+    monkeypatch.setattr(benchmark_codes, "measure_recipe", lambda *_, **__: found)
+    monkeypatch.setattr(nuclei_lsim, "recipe", lambda data: data)
+    table = run("benchmark", "codes", "--data", tmp_path).stdout
+    for text in ("ENB2", "32", "0.980", "0.9955"):
+        assert text in table
+    options = ("--data", tmp_path, "--json")
+    assert json.loads(run("benchmark", "codes", *options).stdout) == found
+    assert "no shipped model of masks" in fails("benchmark", "codes", *options, "-m", "nuclei")

@@ -19,12 +19,13 @@ from napari_pea.cli.console import (
     progress_bar,
     whole_numbers,
 )
-from napari_pea.cli.masks import masks
+from napari_pea.cli.masks import codes, masks
 from napari_pea.cli.volume_benchmark import volume
 
 app = typer.Typer(no_args_is_help=True, help="Measure how fast things are on this machine.")
 app.command()(volume)
 app.command()(masks)
+app.command()(codes)
 app.command()(partitioners.partitioners)
 
 

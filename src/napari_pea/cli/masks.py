@@ -1,7 +1,8 @@
-"""`napari-pea benchmark masks`: affinities from single-instance masks."""
+"""`napari-pea benchmark masks` and `codes`: single-instance masks."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,3 +34,33 @@ def masks(
         ),
     ]
     print_table(rows, ["what", "figure"])
+
+
+def codes(
+    data: Annotated[Path, typer.Option(help="Folder that holds the folder bbbc039 or flyem.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="nuclei-lsim or neurons-em-lsim.")
+    ] = "nuclei-lsim",
+    steps: Annotated[int, typer.Option(help="Steps of each autoencoder.")] = 400,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Tell how well masks come back from codes of a few numbers, by autoencoders of masks."""
+    from napari_pea.experiments import benchmark_codes, neurons_em_lsim, nuclei_lsim
+
+    recipes = {"nuclei-lsim": nuclei_lsim.recipe, "neurons-em-lsim": neurons_em_lsim.recipe}
+    if model not in recipes:
+        raise typer.BadParameter(
+            f"There is no recipe of masks {model!r}: use {', '.join(recipes)}."
+        )
+    with cancel_on_interrupt() as cancel, progress_bar("Training") as progress:
+        found = benchmark_codes.measure_recipe(
+            recipes[model](data), steps=steps, progress=progress, cancel=cancel
+        )
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (f"ENB{row['branch']}", str(row["length"]), f"{row['dice']:.3f}", f"{row['right']:.4f}")
+        for row in found
+    ]
+    print_table(rows, ["branch", "length of codes", "Dice", "right entries"])
