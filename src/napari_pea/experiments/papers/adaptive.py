@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.known import ranges_of
 from napari_pea.core.metrics import evaluate, summarize
-from napari_pea.core.neighborhood import CONNECTIVITIES, Offset
-from napari_pea.core.predictors import predicts_affinities
+from napari_pea.core.neighborhood import CONNECTIVITIES
+from napari_pea.core.predictors import known_offsets
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.scaling import scaled_settings
 from napari_pea.core.segmenter import Segmenter
@@ -105,16 +104,16 @@ def adaptive_settings(model: Model) -> dict[str, SegmentationSettings]:
     own = model.recommended
     small, *_, widest = CONNECTIVITIES[model.ndim]
     more = {RECOMMENDED: own, DIAGONALS: own.updated(connectivity=widest)}
-    if predicts_affinities(model):
-        known = ranges_of(model.offsets)
+    known = known_offsets(model)
+    if known.is_limited:
         all_of_it = {
-            f"all-{near}": own.updated(ranges=known, connectivity=near) for near in (small, widest)
+            f"all-{near}": known.updated(own, ranges=known.ranges, connectivity=near)
+            for near in (small, widest)
         }
-        pairs = {sign_free(offset) for offset in model.offsets}
         return {
             name: settings
             for name, settings in (all_of_it | more).items()
-            if pairs.issuperset(map(sign_free, settings.neighborhood(model.ndim).offset_list))
+            if all(map(known.knows, settings.neighborhood(model.ndim).offset_list))
         }
     scale = model.metadata.scale
     choices = {}
@@ -124,11 +123,6 @@ def adaptive_settings(model: Model) -> dict[str, SegmentationSettings]:
             ranges=scaled_settings(seen, 1 / scale).ranges, connectivity=choice["connectivity"]
         )
     return choices | more
-
-
-def sign_free(offset: Offset) -> Offset:
-    """Return an offset or its opposite, the same for both: they are the same pairs."""
-    return max(offset, tuple(-step for step in offset))
 
 
 def measure_adaptive(
