@@ -49,9 +49,7 @@ def codes(
 
     recipes = {"nuclei-lsim": nuclei_lsim.recipe, "neurons-em-lsim": neurons_em_lsim.recipe}
     if model not in recipes:
-        raise typer.BadParameter(
-            f"There is no recipe of masks {model!r}: use {', '.join(recipes)}."
-        )
+        raise InputError(f"{model!r} is no shipped model of masks: use {' or '.join(recipes)}.")
     with cancel_on_interrupt() as cancel, progress_bar("Training") as progress:
         found = benchmark_codes.measure_recipe(
             recipes[model](data), steps=steps, progress=progress, cancel=cancel
