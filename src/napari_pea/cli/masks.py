@@ -45,6 +45,7 @@ def codes(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Tell how well masks come back from codes of a few numbers, by autoencoders of masks."""
+    from napari_pea.core.errors import InputError
     from napari_pea.experiments import benchmark_codes, neurons_em_lsim, nuclei_lsim
 
     recipes = {"nuclei-lsim": nuclei_lsim.recipe, "neurons-em-lsim": neurons_em_lsim.recipe}
