@@ -7,28 +7,10 @@ import pytest
 from skimage.io import imsave
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.networks import build_network
-from napari_pea.core.networks.base import count_parameters
-from napari_pea.experiments.papers import neurons
 from napari_pea.experiments.papers.benchmarks import DATA_SETS, choose, made_up, made_up_for
-from napari_pea.experiments.papers.shipped import SHIPPED
-from napari_pea.training.labelled import LabelledImage
 
 
-def save_sorted(folder: Path) -> None:
-    """Write three images into the folders of the project's own layout."""
-    for part in ("images", "labels"):
-        (folder / part).mkdir(parents=True)
-    for number in range(3):
-        labels = np.zeros((40, 60), np.uint16)
-        labels[10:30, 10:30], labels[10:30, 30:50] = 1, 2
-        for part, array in (("images", 300 + 20 * labels), ("labels", labels)):
-            imsave(folder / part / f"{number}.png", array, check_contrast=False)
-    (folder / "training.txt").write_text("0.png 1.png")
-    (folder / "validation.txt").write_text("2.png")
-
-
-def test_phase_contrast_stands_in_for_leaves_at_half_its_size(tmp_path: Path) -> None:
+def test_phase_contrast_stands_in_for_leaves_at_half_its_size(tmp_path: Path, save_sorted) -> None:
     save_sorted(tmp_path / "usiigaci")
     found = choose(tmp_path, "cvppp")
     assert found.name == "usiigaci"
@@ -36,11 +18,9 @@ def test_phase_contrast_stands_in_for_leaves_at_half_its_size(tmp_path: Path) ->
     assert found.given_foreground
     assert found.held_out[0].image.shape == found.held_out[0].labels.shape == (20, 30)
     assert found.model.recommended.ranges == found.objective.ranges == (1, 3, 5, 9, 27)
-    # Shipped models see images as a user has them.
-    assert SHIPPED["cells"].images(tmp_path)[0].labels.shape == (40, 60)
 
 
-def test_nuclei_are_told_to_be_validation_images_only(tmp_path: Path) -> None:
+def test_nuclei_are_told_to_be_validation_images_only(tmp_path: Path, save_sorted) -> None:
     save_sorted(tmp_path / "bbbc039")
     found = choose(tmp_path, "bbbc039")
     assert not found.note.startswith("**Not")
@@ -70,7 +50,9 @@ def test_what_is_not_there_is_told_with_its_source(tmp_path: Path) -> None:
         choose(tmp_path, "cvppp")
 
 
-def test_sorted_files_that_are_wrong_are_named_before_anything_starts(tmp_path: Path) -> None:
+def test_sorted_files_that_are_wrong_are_named_before_anything_starts(
+    tmp_path: Path, save_sorted
+) -> None:
     folder = tmp_path / "usiigaci"
     save_sorted(folder)
     (folder / "images" / "0.png").unlink()
@@ -85,63 +67,6 @@ def test_sorted_files_that_are_wrong_are_named_before_anything_starts(tmp_path: 
         "https://github.com/oist/Usiigaci",
     ):
         assert problem in str(caught.value), problem
-    (folder / "validation.txt").write_text("")
-    with pytest.raises(InputError, match=r"validation\.txt names no images"):
-        SHIPPED["cells"].images(tmp_path)
-
-
-def save_volumes(folder: Path) -> None:
-    """Write two blocks with a body each, and crumbs."""
-    folder.mkdir(parents=True)
-    labels = np.zeros((10, 12, 14), np.uint32)
-    labels[:, :, :12] = 7
-    labels[0, 0, 13] = 9
-    for name in ("training", "validation"):
-        np.savez(folder / f"{name}.npz", image=labels.astype(np.uint8), label=labels)
-
-
-def test_cubes_stand_in_for_sections(tmp_path: Path) -> None:
-    save_volumes(tmp_path / "flyem")
-    found = choose(tmp_path, "ac3-ac4")
-    assert found.note.startswith("**Not the paper's data**: flyem stands in for ac3-ac4")
-    assert found.model.arguments["isotropic"]
-    # Twelve pairs, as in the paper, and no crumbs.
-    assert len(found.objective.neighborhood.offset_list) == 12
-    np.testing.assert_array_equal(np.unique(found.held_out[0].labels), [0, 7])
-    assert not found.published_crops
-    (tmp_path / "flyem" / "training.npz").write_bytes(b"nothing")
-    np.savez(tmp_path / "flyem" / "validation.npz", image=np.zeros(3))
-    with pytest.raises(InputError) as caught:
-        choose(tmp_path, "ac3-ac4")
-    for problem in (
-        "training.npz cannot be read as an archive of NumPy",
-        "validation.npz lacks the array label",
-    ):
-        assert problem in str(caught.value), problem
-
-
-def test_sections_are_scored_as_far_as_they_are_published(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def split(folder: Path) -> neurons.Split:
-        volume = LabelledImage(np.zeros((20, 4, 4)), np.ones((20, 4, 4), int), folder.name)
-        return neurons.Split([volume], [volume], [])
-
-    monkeypatch.setattr(neurons, "ac3_ac4", split)
-    monkeypatch.setattr(neurons, "cremi", split)
-    (tmp_path / "ac3-ac4").mkdir()
-    found = choose(tmp_path, "ac3-ac4")
-    assert "20 sections for training and its other sections for scoring; the paper" in found.note
-    assert found.objective.neighborhood.offset_list[::3] == (
-        (-1, 0, 0), (-2, 0, 0), (-3, 0, 0), (-4, 0, 0),
-    )  # fmt: skip
-    assert found.model.recommended.strides == (1, 10, 10)
-    assert found.published_crops == {"batch_size": 2, "crop": 160, "crop_depth": 18}
-    assert (
-        count_parameters(build_network(found.model.architecture, found.model.arguments))
-        == 1_481_748
-    )
-    assert choose(tmp_path, "ac3-ac4", "cremi").name == "cremi"
 
 
 def test_made_up_discs_touch() -> None:
