@@ -8,6 +8,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QSlider, QSpinBox, QWidget
 
 from napari_pea.core.errors import InputError
+from napari_pea.core.known import KnownOffsets
+from napari_pea.core.neighborhood import Neighborhood, graph_offsets
 from napari_pea.core.settings import RANGE_LADDER, SegmentationSettings
 from napari_pea.widgets.ranges import ranges_from
 from napari_pea.widgets.settings_group import SettingsGroup
@@ -155,3 +157,73 @@ def test_every_control_says_what_it_does(group: SettingsGroup) -> None:
     for each in named:
         assert each.toolTip(), each.objectName()
         assert "tensor" not in each.toolTip()
+
+
+def is_seen(group: SettingsGroup, name: str) -> bool:
+    widget = group.findChild(QWidget, name)
+    assert widget is not None
+    return not widget.isHidden()
+
+
+def test_only_what_the_model_knows_can_be_chosen(group: SettingsGroup, state: SegmentState) -> None:
+    live = state.live
+    assert not is_seen(group, "known_label")
+    assert not is_seen(group, "average_check")
+    known = KnownOffsets(Neighborhood((1, 2, 3, 4, 8, 12)).offset_list)
+    recommended = SegmentationSettings(ranges=(1, 2, 4), strides=1)
+    live.follow_model("masks", recommended, 2, known, can_average=True)
+    assert is_seen(group, "average_check")
+    assert is_seen(group, "known_label")
+    assert "ranges 1, 2, 3, 4, 8, 12" in group.known_label.text()
+    chosen = []
+    for index in range(group.range_slider.maximum() + 1):
+        group.range_slider.setValue(index)
+        chosen.append(max(live.settings.ranges))
+    assert chosen == [1, 2, 3, 4, 8, 12]
+    assert live.settings.ranges == (1, 2, 3, 4, 8, 12)
+    assert [group.connectivity_combo.itemText(0)] == [
+        group.connectivity_combo.itemText(n) for n in range(group.connectivity_combo.count())
+    ]
+    assert group.partitioner_combo.findText("Mean shift on the embedding") < 0
+    group.average_check.click()
+    assert live.settings.average_masks
+    group.reset()
+    assert live.settings == recommended
+    assert group.range_slider.value() == 3
+
+    live.follow_model("embeds", SegmentationSettings())
+    assert group.range_slider.maximum() == len(RANGE_LADDER) - 1
+    assert group.connectivity_combo.count() == 2
+    assert group.partitioner_combo.count() == 4
+    assert not is_seen(group, "average_check")
+    assert not is_seen(group, "known_label")
+
+
+def test_a_range_that_the_model_does_not_know_is_refused(
+    group: SettingsGroup, state: SegmentState
+) -> None:
+    known = KnownOffsets(Neighborhood((1, 2, 4)).offset_list)
+    state.live.follow_model("masks", SegmentationSettings(ranges=(1, 2)), 2, known)
+    group.ranges_edit.setText("1, 5")
+    group.ranges_edit.setModified(True)
+    group.ranges_edit.editingFinished.emit()
+    assert state.live.settings.ranges == (1, 2)
+    assert group.ranges_edit.text() == "1, 2"
+    assert "range 5: take ranges out of 1, 2, 4" in state.status
+
+
+def test_z_ranges_follow_as_far_as_they_are_known(
+    group: SettingsGroup, state: SegmentState
+) -> None:
+    known = KnownOffsets(graph_offsets(3))
+    recommended = SegmentationSettings(ranges=(1, 4), z_ranges=(1, 2))
+    state.live.follow_model("masks", recommended, 3, known)
+    assert "z ranges 1, 2" in group.known_label.text()
+    group.range_slider.setValue(2)
+    assert state.live.settings.ranges == (1, 4, 12)
+    assert state.live.settings.z_ranges == (1, 2, 2)
+    group.z_ranges_edit.setText("1, 2, 3")
+    group.z_ranges_edit.setModified(True)
+    group.z_ranges_edit.editingFinished.emit()
+    assert "z range 3: take z ranges out of 1, 2" in state.status
+    assert state.live.settings.z_ranges == (1, 2, 2)

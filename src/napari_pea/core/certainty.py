@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,6 +75,19 @@ def steadiness(table: pd.DataFrame) -> NDArray[np.float64] | None:
     variance = np.nan_to_num(table["variance"].to_numpy(dtype=float), nan=0.0)
     steady: NDArray[np.float64] = np.clip(1 - variance / LARGEST_VARIANCE, 0, 1)
     return steady
+
+
+#: By what objects can be sorted from the least certain on.
+SIGNS: dict[str, Callable[[pd.DataFrame], NDArray[np.float64] | None]] = {
+    "certainty": certainty,
+    "variance": steadiness,
+}
+
+
+def sureness(table: pd.DataFrame, sign: str = "certainty") -> NDArray[np.float64] | None:
+    """Return how sure each object is by one of `SIGNS`, or by `certainty` if it is not told."""
+    sure = SIGNS[sign](table)
+    return certainty(table) if sure is None else sure
 
 
 def pixel_variance(

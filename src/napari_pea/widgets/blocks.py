@@ -24,6 +24,7 @@ from napari_pea.widgets.work import (
     SegmentRequest,
     memory_reported,
     segment_again,
+    segment_part,
 )
 
 if TYPE_CHECKING:
@@ -122,7 +123,9 @@ class _OfBlock(BorrowedModel):
 
 
 def segment_block(request: SegmentRequest, report: Report, cancel: CancelToken) -> Outcome:
-    """Embed and segment a block of a large image, with the intensities of all of it.
+    """Segment a block of a large image, with the intensities of all of it.
+
+    A model that predicts affinities sees the block alone, and its intensities.
 
     Parameters
     ----------
@@ -138,6 +141,7 @@ def segment_block(request: SegmentRequest, report: Report, cancel: CancelToken) 
     Cancelled
         If `cancel` was set.
     """
+    from napari_pea.core.predictors import predicts_affinities
     from napari_pea.core.segmenter import Segmenter
     from napari_pea.models.catalogue import load_model
     from napari_pea.volumes.sources import ModelSource
@@ -147,6 +151,8 @@ def segment_block(request: SegmentRequest, report: Report, cancel: CancelToken) 
         report("Segmenting what you see …")
         model = load_model(request.model, request.device)
         check_cancel(cancel)
+        if predicts_affinities(model):
+            return segment_part(request, report, cancel)
         source = ModelSource(model, PartArray(request.part.whole))
         check_cancel(cancel)
         embedder = _OfBlock(model, source, request.part.block or ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from napari_pea.core.errors import InputError
+from napari_pea.core.known import KnownOffsets
 from napari_pea.core.settings import SegmentationSettings
 
 
@@ -80,7 +81,10 @@ def numbers_text(numbers: tuple[int, ...]) -> str:
 
 
 def with_ranges(
-    settings: SegmentationSettings, ranges: tuple[int, ...], recommended: SegmentationSettings
+    settings: SegmentationSettings,
+    ranges: tuple[int, ...],
+    recommended: SegmentationSettings,
+    known: KnownOffsets | None = None,
 ) -> SegmentationSettings:
     """Return settings with other ranges, and z ranges that grow as the model's do.
 
@@ -93,8 +97,11 @@ def with_ranges(
     recommended : SegmentationSettings
         What the model works best with; it knows how much further apart sections are than
         pixels.
+    known : KnownOffsets, optional
+        What the model knows; by default everything.
     """
-    return settings.updated(ranges=ranges, z_ranges=recommended.z_ranges_for(ranges))
+    changed = settings.updated(ranges=ranges, z_ranges=recommended.z_ranges_for(ranges))
+    return changed if known is None else known.with_known_z(changed)
 
 
 def with_stride(settings: SegmentationSettings, stride: int) -> SegmentationSettings:

@@ -10,8 +10,9 @@ from qtpy.compat import isalive
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
 
-from napari_pea.core.certainty import certainty
+from napari_pea.core.certainty import SIGNS, sureness
 from napari_pea.core.progress import CancelToken
+from napari_pea.widgets.controls import WideCombo
 from napari_pea.widgets.jobs import Job
 from napari_pea.widgets.live import Live
 from napari_pea.widgets.results import Kind
@@ -28,19 +29,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UNCERTAINTY: Kind = ("uncertainty", None)
+#: The signs as the user reads them.
+SIGN_TITLES = {"certainty": "by certainty", "variance": "by variance of the masks"}
 #: An object is shown at least this many pixels of the screen wide.
 LEAST_PIXELS = 60
 
 
-def uncertainty_map(
-    session: LiveSession, report: Report, cancel: CancelToken
-) -> NDArray[np.float32]:
-    """Return 1 - certainty of the object that each pixel lies in, shape (*spatial); else 0."""
+def uncertainty_map(session: LiveSession, sign: str, report: Report) -> NDArray[np.float32]:
+    """Return 1 - sureness of the object that each pixel lies in, shape (*spatial); else 0."""
     result = session.result
     if result is None:
         return np.zeros(session.part.shape, dtype=np.float32)
     report("Mapping the uncertainty …")
-    sure = certainty(result.table)
+    sure = sureness(result.table, sign)
     value = np.zeros(int(result.labels.max(initial=0)) + 1, dtype=np.float32)
     if sure is not None:
         value[result.table["label"].to_numpy()] = 1 - sure
@@ -54,14 +55,16 @@ def _result_key(session: LiveSession) -> Hashable:
     return None if result is None else (result.settings, id(session.result_constraints))
 
 
-UNCERTAINTY_VIEW = View(
-    UNCERTAINTY,
-    "{image} uncertainty",
-    uncertainty_map,
-    {"contrast_limits": (0.0, 0.3), "colormap": "inferno", "opacity": 0.7},
-    _result_key,
-    on_top=True,
-)
+def uncertainty_view(state: SegmentState) -> View:
+    """Return the picture of how uncertain objects are by the sign that a viewer sorts by."""
+    return View(
+        UNCERTAINTY,
+        "{image} uncertainty",
+        lambda session, report, _: uncertainty_map(session, state.sign, report),
+        {"contrast_limits": (0.0, 0.3), "colormap": "inferno", "opacity": 0.7},
+        lambda session: (_result_key(session), state.sign),
+        on_top=True,
+    )
 
 
 class ReviewGroup(QWidget):
@@ -103,6 +106,14 @@ class ReviewGroup(QWidget):
             "A layer in which uncertain objects are bright. The column “certainty” of the "
             "table of features has the figures."
         )
+        self.sign_combo = WideCombo(
+            "sign_combo",
+            "What tells that an object may be wrong: certainty looks at its foreground and how "
+            "clearly it stands out, variance at how much averaged masks differ along its outline.",
+            self,
+        )
+        self.sign_combo.set_items(SIGN_TITLES[sign] for sign in SIGNS)
+        self.sign_combo.setCurrentIndex(list(SIGNS).index(state.sign))
         self.review_label = QLabel(self)
         self.review_label.setObjectName("review_label")
         self.review_label.setWordWrap(True)
@@ -112,9 +123,11 @@ class ReviewGroup(QWidget):
         layout.addWidget(self.next_uncertain_button, 0, 0)
         layout.addWidget(self.accept_button, 0, 1)
         layout.addWidget(self.review_label, 1, 0, 1, 2)
-        layout.addWidget(self.uncertainty_check, 2, 0, 1, 2, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self.sign_combo, 2, 0, 1, 2)
+        layout.addWidget(self.uncertainty_check, 3, 0, 1, 2, Qt.AlignmentFlag.AlignLeft)
         self.uncertainty_check.setChecked(UNCERTAINTY in live.views.shown)
         self.uncertainty_check.toggled.connect(self._on_uncertainty_toggled)
+        self.sign_combo.currentIndexChanged.connect(self._on_sign_chosen)
         live.session_changed.connect(self._on_session_changed)
         live.result_shown.connect(self._on_session_changed)
         live.follow(margins_job(live))
@@ -136,7 +149,7 @@ class ReviewGroup(QWidget):
         session, table = self._session_and_table()
         if session is None or table is None:
             return
-        sure = certainty(table)
+        sure = sureness(table, self._state.sign)
         if sure is None:
             self._state.status = "The model does not tell how sure it is of objects."
             return
@@ -216,10 +229,20 @@ class ReviewGroup(QWidget):
         if not on:
             self._live.views.hide(UNCERTAINTY)
             return
-        self._live.views.show(UNCERTAINTY_VIEW)
+        view = uncertainty_view(self._state)
+        self._live.views.show(view)
         session = self._live.session
         if session is not None and session.result is not None and not self._state.busy:
-            self._live.add_view(session, UNCERTAINTY_VIEW)
+            self._live.add_view(session, view)
+
+    def _on_sign_chosen(self, index: int) -> None:
+        """Begin again with the least certain object by another sign."""
+        self._state.sign = list(SIGNS)[index]
+        self._current = None
+        session = self._live.session
+        if session is not None and session.result is not None:
+            self._live.follow_now(session, self._live.views.job)
+        self._show()
 
     def _on_session_changed(self, _: object = None) -> None:
         if isalive(self):
@@ -229,6 +252,7 @@ class ReviewGroup(QWidget):
         """Say which object is looked at and how many are accepted."""
         session, table = self._session_and_table()
         self.next_uncertain_button.setEnabled(table is not None)
+        self.sign_combo.setVisible(table is not None and "variance" in table)
         if session is None or table is None:
             self.accept_button.setEnabled(False)
             self.review_label.setText("")
@@ -241,8 +265,10 @@ class ReviewGroup(QWidget):
         is_known = self._current in keys
         if is_known:
             row = keys.index(self._current)  # type: ignore[arg-type]
-            sure = certainty(table)
+            sure = sureness(table, self._state.sign)
             value = "" if sure is None else f", certainty {sure[row]:.2f}"
+            if self._state.sign == "variance" and "variance" in table:
+                value = f", variance {table['variance'].iloc[row]:.3f}"
             text = f"Object {table['label'].iloc[row]}{value}; {text}"
         self.accept_button.setEnabled(is_known)
         self.accept_button.setText("Take back" if self._current in accepted else "Accept")

@@ -22,8 +22,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.neighborhood import CONNECTIVITIES
-from napari_pea.core.settings import PARTITIONERS, RANGE_LADDER
+from napari_pea.core.known import KnownOffsets
+from napari_pea.core.neighborhood import CONNECTIVITIES, Neighborhood
+from napari_pea.core.settings import AFFINITY_PARTITIONERS, PARTITIONERS, RANGE_LADDER
 from napari_pea.widgets.controls import WideCombo
 from napari_pea.widgets.forms import double_slider, row, silently
 from napari_pea.widgets.ranges import (
@@ -71,7 +72,10 @@ class SettingsGroup(QWidget):
     def __init__(self, state: SegmentState, parent: QWidget) -> None:
         super().__init__(parent)
         self._state = state
+        self._ladder: tuple[int, ...] = RANGE_LADDER
         self._connectivities: list[int] = []
+        self._partitioners: tuple[str, ...] = ()
+        self._fitted: tuple[object, ...] = ()
         self._make_controls()
         self._lay_out()
         self._typing = QTimer(self)
@@ -83,7 +87,6 @@ class SettingsGroup(QWidget):
     def _make_controls(self) -> None:
         self.range_slider = QSlider(Qt.Orientation.Horizontal, self)
         self.range_slider.setObjectName("range_slider")
-        self.range_slider.setRange(0, len(RANGE_LADDER) - 1)
         self.range_slider.setPageStep(1)
         self.range_slider.setToolTip(
             "How far apart pixels are compared. Farther holds large objects apart more surely; "
@@ -109,6 +112,15 @@ class SettingsGroup(QWidget):
         self.recommended_button.setObjectName("recommended_button")
         self.recommended_button.setText("Model's")
         self.recommended_button.setToolTip("Take the distances that the model works best with.")
+        self.known_label = QLabel(self)
+        self.known_label.setObjectName("known_label")
+        self.known_label.setWordWrap(True)
+        self.average_check = QCheckBox("Average masks", self)
+        self.average_check.setObjectName("average_check")
+        self.average_check.setToolTip(
+            "Let all masks that hold two pixels say whether they are one object: slower than what "
+            "the model says at once, and it tells how uncertain that is."
+        )
         self.connectivity_combo = WideCombo(
             "connectivity_combo",
             "Whether pixels are compared along the axes only, or diagonally too: slower, and "
@@ -128,7 +140,6 @@ class SettingsGroup(QWidget):
             "keeps cuts; the others may do better on dense tissue.",
             self,
         )
-        self.partitioner_combo.set_items(PARTITIONER_TITLES[name] for name in PARTITIONERS)
         self.bias_slider = double_slider(
             "bias_slider",
             (-1.0, 1.0),
@@ -168,6 +179,7 @@ class SettingsGroup(QWidget):
         form.addRow("Ranges", row(self.ranges_edit, self.recommended_button))
         self._z_label = QLabel("Z ranges", self)
         form.addRow(self._z_label, self.z_ranges_edit)
+        form.addRow(self.known_label)
         form.addRow("Neighbours", self.connectivity_combo)
         form.addRow("Every n-th", self.strides_spin)
         form.addRow("Method", self.partitioner_combo)
@@ -179,11 +191,12 @@ class SettingsGroup(QWidget):
         layout.setSpacing(4)
         layout.addLayout(form)
         layout.addLayout(row(self.merge_check, self.holes_check))
+        layout.addWidget(self.average_check)
         layout.addWidget(self.reset_button)
 
     def _connect(self) -> None:
         self.range_slider.valueChanged.connect(
-            lambda index: self._set_ranges(RANGE_LADDER[: index + 1])
+            lambda index: self._on_range_chosen(self._ladder[: index + 1])
         )
         self.ranges_edit.textEdited.connect(lambda _: self._typing.start())
         self.ranges_edit.editingFinished.connect(self._on_ranges_typed)
@@ -200,7 +213,7 @@ class SettingsGroup(QWidget):
         )
         self.strides_spin.valueChanged.connect(self._on_stride_changed)
         self.partitioner_combo.currentIndexChanged.connect(
-            lambda index: self._set(partitioner=PARTITIONERS[index])
+            lambda index: self._set(partitioner=self._partitioners[index])
         )
         self.bias_slider.valueChanged.connect(lambda value: self._set(bias=round(value, 2)))
         self.foreground_slider.valueChanged.connect(
@@ -209,9 +222,11 @@ class SettingsGroup(QWidget):
         self.min_size_spin.valueChanged.connect(lambda value: self._set(min_size=value))
         self.merge_check.toggled.connect(lambda checked: self._set(merge_fragments=checked))
         self.holes_check.toggled.connect(lambda checked: self._set(fill_holes=checked))
+        self.average_check.toggled.connect(lambda checked: self._set(average_masks=checked))
         self.reset_button.clicked.connect(self.reset)
-        self._state.live.events.settings.connect(self._show_settings)
-        self._state.live.events.ndim.connect(self._show_settings)
+        events = self._state.live.events
+        for event in (events.settings, events.ndim, events.known, events.can_average):
+            event.connect(self._show_settings)
 
     def reset(self) -> None:
         """Take what the model recommends."""
@@ -229,7 +244,15 @@ class SettingsGroup(QWidget):
         """Take other ranges; those across sections follow."""
         live = self._state.live
         if ranges != tuple(sorted({1, *live.settings.ranges})):
-            live.settings = with_ranges(live.settings, ranges, live.recommended)
+            changed = with_ranges(live.settings, ranges, live.recommended, live.known)
+            live.known.check(changed.neighborhood(live.ndim))
+            live.settings = changed
+
+    def _on_range_chosen(self, ranges: tuple[int, ...]) -> None:
+        try:
+            self._set_ranges(ranges)
+        except InputError as error:  # of settings that were another model's
+            self._refuse(error)
 
     def _on_stride_changed(self, stride: int) -> None:
         self._state.live.settings = with_stride(self._state.live.settings, stride)
@@ -245,13 +268,12 @@ class SettingsGroup(QWidget):
         self._typing.stop()
         text = self.ranges_edit.text()
         try:
-            ranges = ranges_from(text)
+            self._set_ranges(ranges_from(text))
         except InputError as error:
             self._refuse(error)
         else:
             if self.ranges_edit.isModified() and "1" not in re.split(r"\D+", text):
                 self._state.status = "Range 1 was added: objects grow from pixel to pixel."
-            self._set_ranges(ranges)
         self.ranges_edit.setModified(False)
         self.ranges_edit.setText(numbers_text(self._state.live.settings.ranges))
 
@@ -262,6 +284,7 @@ class SettingsGroup(QWidget):
             try:
                 ranges = live.settings.neighborhood(live.ndim).ranges
                 z_ranges = z_ranges_from(self.z_ranges_edit.text(), ranges)
+                live.known.check(Neighborhood(ranges, None, live.ndim, z_ranges))
                 self._set(ranges=ranges, z_ranges=z_ranges)
             except InputError as error:
                 self._refuse(error)
@@ -276,9 +299,9 @@ class SettingsGroup(QWidget):
         if not isalive(self):
             return
         settings, ndim = self._state.live.settings, self._state.live.ndim
-        self._fit_axes(ndim)
+        self._fit_model()
         longest = max(settings.ranges)
-        index = max(i for i, rung in enumerate(RANGE_LADDER) if rung <= longest)
+        index = max((i for i, rung in enumerate(self._ladder) if rung <= longest), default=0)
         connectivity = settings.connectivity or min(self._connectivities)
         self.range_label.setText(str(longest))
         ranges, z_ranges = tuple(sorted({1, *settings.ranges})), settings.z_ranges
@@ -296,8 +319,9 @@ class SettingsGroup(QWidget):
             row = self._connectivities.index(connectivity)
             silently(self.connectivity_combo, self.connectivity_combo.setCurrentIndex, row)
         silently(self.strides_spin, self.strides_spin.setValue, largest_stride(settings))
-        method = PARTITIONERS.index(settings.partitioner)
-        silently(self.partitioner_combo, self.partitioner_combo.setCurrentIndex, method)
+        if settings.partitioner in self._partitioners:
+            method = self._partitioners.index(settings.partitioner)
+            silently(self.partitioner_combo, self.partitioner_combo.setCurrentIndex, method)
         for slider, value in (
             (self.bias_slider, settings.bias),
             (self.foreground_slider, settings.foreground_threshold),
@@ -307,15 +331,36 @@ class SettingsGroup(QWidget):
         silently(self.min_size_spin, self.min_size_spin.setValue, settings.min_size)
         silently(self.merge_check, self.merge_check.setChecked, settings.merge_fragments)
         silently(self.holes_check, self.holes_check.setChecked, settings.fill_holes)
+        silently(self.average_check, self.average_check.setChecked, settings.average_masks)
 
-    def _fit_axes(self, ndim: int) -> None:
-        """Let the controls suit models of so many axes."""
-        known = sorted(CONNECTIVITIES[ndim])
-        if self.connectivity_combo.count() and known == self._connectivities:
+    def _fit_model(self) -> None:
+        """Let the controls offer what the model knows."""
+        live = self._state.live
+        fits = (live.ndim, live.known, live.can_average)
+        if fits == self._fitted:
             return
-        self._connectivities = known
-        titles = [f"{number} ({CONNECTIVITY_TITLES[number]})" for number in known]
+        self._fitted = fits
+        known = live.known
+        self._ladder = known.ranges or RANGE_LADDER
+        silently(self.range_slider, self.range_slider.setMaximum, len(self._ladder) - 1)
+        self._connectivities = sorted(known.connectivities or CONNECTIVITIES[live.ndim])
+        titles = [f"{number} ({CONNECTIVITY_TITLES[number]})" for number in self._connectivities]
         silently(self.connectivity_combo, self.connectivity_combo.set_items, titles)
-        self.min_size_spin.setSuffix(" pixels" if ndim == 2 else " voxels")
+        self._partitioners = AFFINITY_PARTITIONERS if known.is_limited else PARTITIONERS
+        names = [PARTITIONER_TITLES[name] for name in self._partitioners]
+        silently(self.partitioner_combo, self.partitioner_combo.set_items, names)
+        self.min_size_spin.setSuffix(" pixels" if live.ndim == 2 else " voxels")
         for widget in (self.z_ranges_edit, self._z_label):
-            widget.setVisible(ndim == 3)
+            widget.setVisible(live.ndim == 3)
+        self.average_check.setVisible(live.can_average)
+        self.known_label.setText(known_text(known))
+        self.known_label.setVisible(known.is_limited)
+
+
+def known_text(known: KnownOffsets) -> str:
+    """Say why there is no more to choose from."""
+    z_ranges = f", z ranges {numbers_text(known.z_ranges)}" if known.z_ranges else ""
+    return (
+        f"This model predicts affinities at ranges {numbers_text(known.ranges)}{z_ranges}, and no "
+        "embedding to compute others from."
+    )

@@ -95,6 +95,8 @@ class SegmentState:
         "auto" or the name of a device; empty before the first choice.
     show_embedding, show_foreground : bool
         Whether results come with the embedding as colours and the foreground.
+    sign : str
+        By what objects are sorted: see `napari_pea.core.certainty.SIGNS`.
     busy : bool
         Whether a job is running whose result is wanted.
     quiet : bool
@@ -111,6 +113,7 @@ class SegmentState:
     device: str = ""
     show_embedding: bool = True
     show_foreground: bool = False
+    sign: str = "certainty"
     busy: bool = False
     quiet: bool = False
     done: int = 0
