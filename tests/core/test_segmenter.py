@@ -181,6 +181,30 @@ def test_averaged_masks_are_another_evidence_and_both_are_kept(
         assert "variance" not in again.segment(average_masks=True).table
 
 
+def test_what_a_model_keeps_saves_its_network_a_second_run(
+    image: np.ndarray, known_field: Any
+) -> None:
+    class Keeps(known_field):
+        """Runs once and is asked twice."""
+
+        runs = 0
+
+        def predict(self, image: Any, **_: Any) -> np.ndarray:
+            self.runs += 1
+            return np.asarray(image)
+
+        def field_of(self, prediction: np.ndarray, *, average: bool = False, **_: Any) -> Any:
+            return self.field(prediction, average=average)
+
+    model = Keeps()
+    segmenter = Segmenter(model, image)
+    table = segmenter.segment(average_masks=True).table
+    assert "variance" in table
+    segmenter.segment()
+    assert model.runs == 1
+    assert model.calls == [True, False]
+
+
 def test_a_window_of_a_field_follows_the_whole(image: np.ndarray, known_field: Any) -> None:
     model = known_field()
     segmenter = Segmenter(model, image)

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from napari_pea.core.errors import InputError
+from napari_pea.core.neighborhood import sparse_offsets
 from napari_pea.core.networks import ARCHITECTURES, build_network
 from napari_pea.core.normalization import Normalization
 from napari_pea.core.settings import SegmentationSettings
@@ -150,3 +151,25 @@ def test_the_axes_and_the_voxels_of_a_model_are_known_without_its_network(saved:
     metadata = metadata.model_copy(update={"pixel_size_um": (2.0, 0.5, 0.5)})
     path = save_model(saved.with_name("voxels"), network, metadata)
     assert read_metadata(path).pixel_size_um == (2.0, 0.5, 0.5)
+
+
+def test_a_model_of_masks_says_which_affinities_it_knows(tmp_path: Path) -> None:
+    offsets = ((-1, 0), (0, -1), (-4, 0), (0, -4))
+    arguments = {
+        "widths": (16, 16, 16, 16),
+        "decoder_widths": (16, 16, 16),
+        "dense": (1, 2),
+        "sparse": (),
+        "offsets": offsets,
+    }
+    metadata = ModelMetadata(name="masks", architecture="maskunet2d", arguments=arguments)
+    network = build_network("maskunet2d", arguments)
+    said = read_metadata(save_model(tmp_path / "masks", network, metadata))
+    assert said.offsets == offsets
+    assert said.can_average
+    sparse = {**arguments, "dense": (), "sparse": (1,), "offsets": ()}
+    network = build_network("maskunet2d", sparse)
+    metadata = metadata.model_copy(update={"arguments": sparse})
+    said = read_metadata(save_model(tmp_path / "sparse", network, metadata))
+    assert said.offsets == sparse_offsets(0, 2)
+    assert not said.can_average

@@ -90,6 +90,38 @@ class AffinityPredictor(Predictor, Protocol):
         """
 
 
+class MaskPredictor(AffinityPredictor, Protocol):
+    """A model of masks that can be asked twice without running its network twice."""
+
+    def predict(
+        self,
+        image: Any,
+        *,
+        channel: int | None = None,
+        channel_axis: int | None = None,
+        tile: int | None = None,
+        halo: int | None = None,
+        progress: Progress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> Any:
+        """Run the network; what it returns is for `field_of` and tells its `nbytes`."""
+
+    def field_of(
+        self,
+        prediction: Any,
+        *,
+        average: bool = False,
+        progress: Progress = ignore_progress,
+        cancel: CancelToken | None = None,
+    ) -> AffinityField:
+        """Return the `field` of what `predict` has found."""
+
+
+def keeps_masks(model: Predictor) -> TypeGuard[MaskPredictor]:
+    """Whether what a model predicts is worth keeping beside its affinities."""
+    return predicts_affinities(model) and hasattr(model, "predict") and hasattr(model, "field_of")
+
+
 def known_offsets(model: Predictor) -> KnownOffsets:
     """Return which neighborhoods a model can be asked for."""
     return KnownOffsets(model.offsets if predicts_affinities(model) else ())

@@ -20,6 +20,7 @@ from napari_pea.core.predictors import (
     AffinityPredictor,
     Embedder,
     check_settings,
+    keeps_masks,
     known_offsets,
     predicts_affinities,
 )
@@ -119,7 +120,7 @@ class Segmenter:
         partition: Partitioner | None = None,
     ) -> None:
         self.model = model
-        self._predict: dict[str, Any] = {
+        self._options: dict[str, Any] = {
             "channel": channel,
             "channel_axis": channel_axis,
             "tile": tile,
@@ -129,6 +130,7 @@ class Segmenter:
         self._given_partition = partition
         self.partition = LivePartition() if partition is None else partition
         self._whole: tuple[Segmenter, tuple[slice, ...]] | None = None
+        self._prediction: Any = None
         self._evidence: dict[bool, Evidence] = {}
         self._direct: tuple[Evidence, NDArray[np.float32]] | None = None
         self._raw: tuple[Hashable, Joined] | None = None
@@ -146,6 +148,7 @@ class Segmenter:
         if self._refined is not None:
             kept.append(self._refined[1])
         total = sum(evidence.nbytes for evidence in self._evidence.values())
+        total += 0 if self._prediction is None else self._prediction.nbytes
         total += getattr(self.partition, "nbytes", 0)
         return total + sum(array.nbytes for array in kept if array is not None)
 
@@ -201,21 +204,26 @@ class Segmenter:
         used = settings or self.model.recommended
         average = self._averages(used)
         if average not in self._evidence:
-            found: Evidence
             if self._whole is not None:
                 whole, region = self._whole
                 found = whole.evidence(used, progress=progress, cancel=cancel).window(region)
-            elif predicts_affinities(self.model):
-                found = self.model.field(
-                    self._image, average=average, progress=progress, cancel=cancel, **self._predict
-                )
             else:
-                embedder = cast("Embedder", self.model)
-                found = embedder.embed(
-                    self._image, progress=progress, cancel=cancel, **self._predict
-                )
+                found = self._predicted(average, progress, cancel)
             self._evidence[average] = found.prepared()
         return self._evidence[average]
+
+    def _predicted(self, average: bool, progress: Progress, cancel: CancelToken | None) -> Evidence:
+        """Ask the model; what it keeps of the image saves running its network twice."""
+        told: dict[str, Any] = {"progress": progress, "cancel": cancel}
+        model = self.model
+        if keeps_masks(model):
+            if self._prediction is None:
+                self._prediction = model.predict(self._image, **told, **self._options)
+                check_cancel(cancel)
+            return model.field_of(self._prediction, average=average, **told)
+        if predicts_affinities(model):
+            return model.field(self._image, average=average, **told, **self._options)
+        return cast("Embedder", model).embed(self._image, **told, **self._options)
 
     def embedding(
         self, *, progress: Progress = ignore_progress, cancel: CancelToken | None = None

@@ -32,6 +32,8 @@ _TALK = frozenset(
         "format_version",
         "recommended",
         "training_ranges",
+        "offsets",
+        "can_average",
         "object_diameter",
         "pixel_size_um",
         "data",
@@ -56,7 +58,7 @@ def save_model(path: Path, network: Network, metadata: ModelMetadata) -> Path:
     network : Network
         The weights.
     metadata : ModelMetadata
-        The rest.
+        The rest; what a network of masks knows is written beside it.
 
     Returns
     -------
@@ -72,6 +74,7 @@ def save_model(path: Path, network: Network, metadata: ModelMetadata) -> Path:
 
     if not path.name.endswith(SUFFIX):
         path = path.with_name(path.name + SUFFIX)
+    metadata = metadata.model_copy(update=_known_by(network))
     # The statistics of batch norm may exceed what half precision holds, and are few.
     learned = {name for name, _ in network.named_parameters()}
     weights = {
@@ -84,6 +87,16 @@ def save_model(path: Path, network: Network, metadata: ModelMetadata) -> Path:
     except (OSError, SafetensorError) as error:
         raise InputError(f"The model could not be saved to {path}: {error}.") from error
     return path
+
+
+def _known_by(network: Network) -> dict[str, Any]:
+    """Return which affinities a network of masks knows, for those who do not load it."""
+    from napari_pea.core.masks.prediction import offsets_of
+    from napari_pea.core.networks import MaskUNet
+
+    if not isinstance(network, MaskUNet):
+        return {}
+    return {"offsets": offsets_of(network), "can_average": bool(network.fine_lattices)}
 
 
 def read_metadata(path: Path) -> ModelMetadata:

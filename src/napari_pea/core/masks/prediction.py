@@ -47,6 +47,13 @@ class MaskPrediction:
     sparse: AffinityField | None
     foreground: NDArray[np.float32] | None
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes, in bytes."""
+        fields = {id(field): field for field in (self.direct, self.sparse) if field is not None}
+        total = sum(codes.nbytes for codes in self.codes)
+        return total + sum(field.values.nbytes for field in fields.values())
+
 
 def trained_offsets(lattices: Sequence[MaskLattice]) -> tuple[Offset, ...]:
     """Return the pairs that a head on codes is trained on: all that a user may choose.
@@ -146,7 +153,9 @@ def predict_masks(
     if has_sparse:
         sparse = AffinityField(rest.pop(), sparse_offsets(0, network.ndim), foreground)
     if network.affinity_head is not None:
-        direct = AffinityField(rest.pop(), network.offsets, foreground)
+        # Codes of the masks that reach furthest tell objects apart best to the eye.
+        seen = codes[-1] if codes else None
+        direct = AffinityField(rest.pop(), network.offsets, foreground, codes=seen)
     return MaskPrediction(codes, direct or sparse, sparse, foreground)
 
 
@@ -204,4 +213,10 @@ def averaged_field(
         progress=progress,
         cancel=cancel,
     )
-    return AffinityField(found.affinities, tuple(offsets), prediction.foreground, found.variances)
+    return AffinityField(
+        found.affinities,
+        tuple(offsets),
+        prediction.foreground,
+        found.variances,
+        prediction.codes[-1],
+    )
