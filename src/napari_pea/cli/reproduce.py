@@ -18,7 +18,7 @@ from napari_pea.cli.console import (
 
 
 def reproduce(
-    table: Annotated[str, typer.Argument(help="1 to 7, figure-6 or speed.")],
+    table: Annotated[str, typer.Argument(help="1 to 7, figure-6, speed or lsim-1.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the runs and their tables.")
     ],
@@ -56,7 +56,7 @@ def reproduce(
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Make a table of the PEA paper again, with the paper's figures beside.
+    """Make a table of the papers again, with the paper's figures beside.
 
     Started again on the same folder it goes on where it stopped.
     """

@@ -135,7 +135,9 @@ def test_table_7_needs_no_training(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no table .8. here: use 1, .*, 7, figure-6, speed\."):
+    with pytest.raises(
+        InputError, match=r"no table .8. here: use 1, .*, 7, figure-6, lsim-1, speed\."
+    ):
         reproduce("8", None, tmp_path, quick=True)
     with pytest.raises(InputError, match="Name the folder of the data"):
         reproduce("5", None, tmp_path)

@@ -86,3 +86,20 @@ TABLE_7 = {
     "five-8": Row("1 3 5 9 27, 8 neighbours", _leaves(77.1, 1.68)),
     "nine-8": Row("nine ranges, 8 neighbours", _leaves(77.4, 1.55)),
 }
+
+#: LSIM, table 1, on the end of sample C of CREMI: CREMI score and the merge part of VOI, by arm,
+#: source of the affinities and partition. Its check marks are partly unreadable; this is the
+#: reading that fits the text (methods B8). Without MaskAggr a network of encoded
+#: neighbourhoods alone has the head on its codes.
+LSIM_TABLE_1: dict[str, Mapping[str, float]] = {
+    "snb/sparse/mutex": {"cremi": 1.155, "voi_merge": 0.874},
+    "snb/sparse/average": {"cremi": 0.254, "voi_merge": 0.355},
+    "enb/head/mutex": {"cremi": 0.419, "voi_merge": 0.302},
+    "enb/head/average": {"cremi": 0.173, "voi_merge": 0.234},
+    "enb/averaged/mutex": {"cremi": 0.184, "voi_merge": 0.273},
+    "enb/averaged/average": {"cremi": 0.357, "voi_merge": 0.391},
+    "snb-enb/sparse/mutex": {"cremi": 0.532, "voi_merge": 0.447},
+    "snb-enb/sparse/average": {"cremi": 0.237, "voi_merge": 0.331},
+    "snb-enb/averaged/mutex": {"cremi": 0.153, "voi_merge": 0.272},
+    "snb-enb/averaged/average": {"cremi": 0.334, "voi_merge": 0.388},
+}

@@ -10,6 +10,8 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.experiments.papers.adaptive import make_adaptive
 from napari_pea.experiments.papers.budget import Budget
+from napari_pea.experiments.papers.lsim import NAME as LSIM
+from napari_pea.experiments.papers.lsim import make_lsim
 from napari_pea.experiments.papers.report import Report
 from napari_pea.experiments.papers.request import Maker, Request
 from napari_pea.experiments.papers.speed import make_speed
@@ -21,6 +23,7 @@ MAKERS: dict[str, Maker] = {
     **dict.fromkeys(TABLES, make_trained),
     "7": make_adaptive,
     "speed": make_speed,
+    LSIM: make_lsim,
 }
 NAMES = tuple(sorted(MAKERS))
 
