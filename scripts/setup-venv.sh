@@ -52,3 +52,10 @@ fi
 echo "Installing napari-pea and all it needs into $folder (some minutes the first time)"
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check \
     --constraint constraints.txt --editable ".[$extras]"
+
+# Tests run exported packages with it. What it needs is there; what it asks for does not fit together
+# (constraints.txt).
+if [[ ",$extras," == *,dev,* ]]; then
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+        --constraint constraints.txt bioimageio.core
+fi

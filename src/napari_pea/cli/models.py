@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from napari_pea.cli.console import print_json, print_table
+from napari_pea.cli.console import cancel_on_interrupt, print_json, print_table, progress_bar
 from napari_pea.core.errors import Cancelled
 
-app = typer.Typer(no_args_is_help=True, help="List, rename, copy and delete models.")
+app = typer.Typer(
+    no_args_is_help=True, help="List, rename, copy, delete, import and export models."
+)
 
 
 @app.command("list")
@@ -117,6 +120,84 @@ def restore() -> None:
     from napari_pea.models.shelf import restore_model
 
     typer.echo(f"{restore_model()} is back.")
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(help="A file, or an address of one.")],
+    name: Annotated[str | None, typer.Option(help="What the model is to be called.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="The hash that the file must have.")] = None,
+    trust_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-code", help="Let code of its authors run, now and whenever it is used."
+        ),
+    ] = False,
+) -> None:
+    """Take in a model file, or a package of the BioImage Model Zoo."""
+    from napari_pea.models.package import SUFFIX
+    from napari_pea.models.zoo import download, import_model, read_package
+
+    path = Path(source)
+    with cancel_on_interrupt() as cancel:
+        if "://" in source:
+            with progress_bar("Fetching") as progress:
+                path = download(source, sha256=sha256, progress=progress, cancel=cancel)
+        info = read_package(path)
+        typer.echo(f"{info.name}: {info.description}".rstrip(": "))
+        typer.echo(f"sha256 {info.sha256}")
+        for reason in info.reasons:
+            typer.echo(reason)
+        with progress_bar("Importing") as progress:
+            found = import_model(
+                path,
+                trust_code=trust_code,
+                sha256=sha256,
+                name=name,
+                origin=source if "://" in source else None,
+                progress=progress,
+                cancel=cancel,
+            )
+    typer.echo(f"Imported as {found.name.removesuffix(SUFFIX)}: {found}")
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="A name of `models list`, or a model file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The zip archive to write.")],
+    author: Annotated[
+        list[str], typer.Option(help='"Name; affiliation; ORCID"; may be given again.')
+    ],
+    licence: Annotated[
+        str | None, typer.Option(help="SPDX name, such as CC-BY-4.0; by default the model's.")
+    ] = None,
+    cite: Annotated[
+        list[str] | None, typer.Option(help="What to cite, with a DOI; may be given again.")
+    ] = None,
+    description: Annotated[str | None, typer.Option(help="By default the model's.")] = None,
+    cover: Annotated[Path | None, typer.Option(help="A picture; by default made here.")] = None,
+    sample: Annotated[
+        Path | None, typer.Option(help="An image it is for: its tests and cover are made with it.")
+    ] = None,
+) -> None:
+    """Write a model as a package of the BioImage Model Zoo, and run it to see that it works."""
+    from napari_pea.io.reading import read_image
+    from napari_pea.models.zoo import export_model
+
+    with cancel_on_interrupt() as cancel, progress_bar("Exporting") as progress:
+        path = export_model(
+            name,
+            output,
+            authors=author,
+            licence=licence,
+            citation=cite,
+            description=description,
+            cover=cover,
+            sample=None if sample is None else read_image(sample).array,
+            progress=progress,
+            cancel=cancel,
+        )
+    typer.echo(f"{name} -> {path}")
 
 
 def _lines(key: str, value: Any, indent: str = "") -> list[str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
@@ -15,6 +18,7 @@ from napari_pea.core.files import atomic_write
 from napari_pea.models.metadata import ModelMetadata
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
 
     from napari_pea.core.networks import Network
@@ -23,6 +27,12 @@ if TYPE_CHECKING:
 SUFFIX = ".pea.safetensors"
 #: The key of the metadata in the file's header.
 KEY = "napari_pea"
+#: The key of the hash of all that the file holds; older files have none.
+HASH_KEY = "sha256"
+#: Longer headers no model has, in bytes; nor deeper JSON, nor more weights.
+MAX_HEADER, MAX_DEPTH, MAX_WEIGHTS = 1 << 22, 32, 1 << 26
+#: How long the arguments of an architecture are as JSON at most, and how large a number in them.
+MAX_ARGUMENTS, LARGEST_ARGUMENT = 4096, 4096
 #: What a model file says that its results do not depend on: the rest and the weights make its hash.
 _TALK = frozenset(
     {
@@ -81,9 +91,10 @@ def save_model(path: Path, network: Network, metadata: ModelMetadata) -> Path:
         name: (value.half() if name in learned else value).contiguous().cpu()
         for name, value in network.state_dict().items()
     }
+    told = metadata.model_dump_json()
     try:
         with atomic_write(path) as temporary:
-            save_file(weights, temporary, metadata={KEY: metadata.model_dump_json()})
+            save_file(weights, temporary, metadata={KEY: told, HASH_KEY: _hash(told, weights)})
     except (OSError, SafetensorError) as error:
         raise InputError(f"The model could not be saved to {path}: {error}.") from error
     return path
@@ -108,10 +119,13 @@ def read_metadata(path: Path) -> ModelMetadata:
         If the file is missing, damaged, or not a model of this program.
     """
     try:
+        _check_header(path)
         # Listing models must stay quick: "pt" would import torch.
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
-        return ModelMetadata.model_validate(json.loads(header[KEY]))
+        told = json.loads(header[KEY])
+        check_depth(told)
+        return ModelMetadata.model_validate(told)
     except FileNotFoundError:
         raise InputError(f"There is no model file {path}.") from None
     except KeyError:
@@ -140,22 +154,61 @@ def load_network(path: Path) -> tuple[Network, ModelMetadata]:
     InputError
         If the file is missing, damaged, or not a model of this program.
     """
+    metadata = read_metadata(path)
+    network = load_weights(metadata, _torch_tensors(path), str(path))
+    return network, metadata
+
+
+def load_weights(
+    metadata: ModelMetadata, weights: Mapping[str, torch.Tensor], where: str
+) -> EmbeddingNetwork:
+    """Return the network of a model with its weights.
+
+    Parameters
+    ----------
+    metadata : ModelMetadata
+        Which network.
+    weights : mapping
+        Tensors by name, on the CPU.
+    where : str
+        The file that they come from, for messages.
+
+    Returns
+    -------
+    EmbeddingNetwork
+        On the CPU, in single precision and evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If the weights do not fit the architecture, or are no numbers.
+    """
+    import torch
+
     from napari_pea.core.networks import build_network
 
-    metadata = read_metadata(path)
-    network = build_network(metadata.architecture, metadata.arguments)
-    try:
-        with safe_open(path, framework="pt") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        network.load_state_dict(weights)
-        finite = all(bool(value.isfinite().all()) for value in weights.values())
-    except (SafetensorError, OSError, RuntimeError) as error:
+    _check_arguments(metadata, where)
+    # Without memory first: what a stranger's file asks for may be of any size.
+    with torch.device("meta"):
+        expected = build_network(metadata.architecture, metadata.arguments).state_dict()
+    if {name: value.shape for name, value in weights.items()} != {
+        name: value.shape for name, value in expected.items()
+    } or any(
+        weights[name].is_floating_point() != expected[name].is_floating_point() for name in expected
+    ):
         raise InputError(
-            f"The weights in {path} are damaged or do not fit its architecture: get it again."
-        ) from error
-    if not finite:
-        raise InputError(f"The weights in {path} hold values that are no numbers: get it again.")
-    return network.float().eval(), metadata
+            f"The weights in {where} are damaged or do not fit its architecture: get it again."
+        )
+    if sum(value.numel() for value in expected.values()) > MAX_WEIGHTS:
+        raise InputError(
+            f"The network in {where} has more than {MAX_WEIGHTS // 1_000_000} million weights: "
+            "it is not loaded."
+        )
+    if not all(bool(value.isfinite().all()) for value in weights.values()):
+        raise InputError(f"The weights in {where} hold values that are no numbers: get it again.")
+    network = build_network(metadata.architecture, metadata.arguments)
+    network.load_state_dict(dict(weights))
+    return network.float().eval()
 
 
 def copy_model(source: Path, target: Path, **changes: Any) -> Path:
@@ -180,11 +233,11 @@ def copy_model(source: Path, target: Path, **changes: Any) -> Path:
     """
     from safetensors.numpy import save_file
 
-    metadata = read_metadata(source).model_copy(update=changes)
+    told = read_metadata(source).model_copy(update=changes).model_dump_json()
     weights = _tensors(source)
     try:
         with atomic_write(target) as temporary:
-            save_file(weights, temporary, metadata={KEY: metadata.model_dump_json()})
+            save_file(weights, temporary, metadata={KEY: told, HASH_KEY: _hash(told, weights)})
     except (OSError, SafetensorError) as error:
         raise InputError(f"The model could not be saved to {target}: {error}.") from error
     return target
@@ -219,10 +272,90 @@ def model_hash(path: Path) -> str:
 
 def _tensors(path: Path) -> dict[str, NDArray[Any]]:
     """Return the weights of a model file without PyTorch."""
-    from safetensors.numpy import load_file
+    return _checked(path, "numpy")
 
+
+def _torch_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of a model file for PyTorch."""
+    return _checked(path, "pt")
+
+
+def _checked(path: Path, framework: str) -> dict[str, Any]:
+    """Return the weights of a model file that are the ones it was written with."""
     try:
-        weights: dict[str, NDArray[Any]] = load_file(path)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        _check_header(path)
+        with safe_open(path, framework=framework) as file:
+            header = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"The model file {path} is damaged: get it again.") from error
+    if HASH_KEY in header and header[HASH_KEY] != _hash(header.get(KEY, ""), weights):
+        raise InputError(
+            f"The model file {path} is damaged, it has another hash than it was written with: "
+            "get it again."
+        )
     return weights
+
+
+def _hash(told: str, weights: Mapping[str, Any]) -> str:
+    """Return the hash of a model file, from arrays of NumPy or PyTorch."""
+    found = hashlib.sha256(told.encode())
+    for name, values in sorted(weights.items()):
+        kind = str(values.dtype).removeprefix("torch.")
+        found.update(f"{name} {kind} {tuple(values.shape)}".encode())
+        found.update(_as_bytes(values).data)
+    return found.hexdigest()
+
+
+def _as_bytes(values: Any) -> NDArray[np.uint8]:
+    """Return the bytes of an array of NumPy or PyTorch, without a copy if they lie in order."""
+    if not isinstance(values, np.ndarray):
+        import torch
+
+        values = values.contiguous().reshape(-1).view(torch.uint8).numpy()
+    flat: NDArray[np.uint8] = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    return flat
+
+
+def _check_header(path: Path) -> None:
+    """Make sure that a header is not longer than it can be, before it is read.
+
+    Raises
+    ------
+    ValueError
+        If it is.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > MAX_HEADER:
+        raise ValueError("the header is too long")
+
+
+def check_depth(value: Any) -> None:
+    """Make sure that JSON is not deeper than what models say.
+
+    Raises
+    ------
+    ValueError
+        If it is.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for each in level
+            if isinstance(each, (dict, list))
+            for item in (each.values() if isinstance(each, dict) else each)
+        ]
+    if level:
+        raise ValueError("the description is too deep")
+
+
+def _check_arguments(metadata: ModelMetadata, where: str) -> None:
+    """Make sure that an architecture is built in no time."""
+    told = json.dumps(metadata.arguments, default=str)
+    numbers = re.findall(r"\d+", told)
+    if len(told) > MAX_ARGUMENTS or any(
+        len(number) > 9 or int(number) > LARGEST_ARGUMENT for number in numbers
+    ):
+        raise InputError(f"The network in {where} is larger than any known one: it is not built.")
