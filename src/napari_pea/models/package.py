@@ -161,7 +161,7 @@ def load_network(path: Path) -> tuple[Network, ModelMetadata]:
 
 def load_weights(
     metadata: ModelMetadata, weights: Mapping[str, torch.Tensor], where: str
-) -> EmbeddingNetwork:
+) -> Network:
     """Return the network of a model with its weights.
 
     Parameters
@@ -175,7 +175,7 @@ def load_weights(
 
     Returns
     -------
-    EmbeddingNetwork
+    Network
         On the CPU, in single precision and evaluation mode.
 
     Raises

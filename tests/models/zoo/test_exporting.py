@@ -160,7 +160,7 @@ def test_what_a_package_cannot_hold_is_refused_at_once(
 def test_a_package_that_gives_something_else_is_not_kept(
     tiny_model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = exporting.BUILD.replace("**arguments), scale)", "**arguments), 2 * scale)")
+    wrong = exporting.BUILD.replace("**arguments), scale)", "**arguments), scale / 2)")
     monkeypatch.setattr(exporting, "BUILD", wrong)
     with pytest.raises(InputError, match="does not give what the model gives"):
         export_model(tiny_model_path, tmp_path / "a.zip", authors=[AUTHOR], licence="MIT")

@@ -2,18 +2,28 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from napari_pea.core.networks import ARCHITECTURES, build_network
-from napari_pea.models.zoo import source
-from napari_pea.models.zoo.network import StandaloneEmbedding
+from napari_pea.core.networks import ARCHITECTURES, MaskUNet, build_network
+from napari_pea.models.zoo import exporting, source
+from napari_pea.models.zoo.network import StandaloneEmbedding, StandaloneMasks
 from napari_pea.models.zoo.source import standalone_source
 
 SMALL: dict[str, dict[str, Any]] = {
+    "maskunet2d": {
+        "widths": [4, 4, 4, 4],
+        "decoder_widths": [4, 4, 4],
+        "dense": [1],
+        "code_dim": 4,
+        "foreground": True,
+        "offsets": [[-1, 0], [0, -1]],
+    },
+    "maskunet3d": {"widths": [4] * 4, "decoder_widths": [4] * 3, "dense": [], "sparse": [1]},
     "resnet2d": {"width": 4, "decoder_widths": [4, 4, 4, 4]},
     "resunet2d": {"widths": [4, 4, 4, 4, 4], "full_resolution_skip": True},
     "resunet3d": {"widths": [4, 4, 4, 4, 4], "isotropic": True, "foreground": True},
@@ -41,29 +51,31 @@ for name in sys.argv[2:]:
 """
 
 
+def given_beforehand(architecture: str) -> dict[str, Any]:
+    factory = ARCHITECTURES[architecture]
+    return factory.keywords if isinstance(factory, partial) else {}
+
+
 def test_the_code_of_networks_runs_alone_and_gives_the_same(tmp_path: Path) -> None:
     names = []
     for architecture, arguments in SMALL.items():
         for scale in (1.0, 0.5) if architecture == "resunet2d" else (1.0,):
             torch.manual_seed(0)
             network = build_network(architecture, arguments)
-            whole = StandaloneEmbedding(network, scale).eval()
+            kind = StandaloneMasks if isinstance(network, MaskUNet) else StandaloneEmbedding
+            whole = kind(network, scale).eval()
             side = 32 if network.ndim == 2 else 16
             image = torch.rand(1, 1, *[side] * network.ndim)
             name = f"{architecture}_{len(names)}"
-            kind = type(network)
-            end = (
-                "\n\ndef build_network(scale, **arguments):\n"
-                f"    return StandaloneEmbedding({kind.__name__}(**arguments), scale)\n"
-            )
-            code = standalone_source("A network.", StandaloneEmbedding, kind, end=end)
+            end = exporting.BUILD.format(whole=kind.__name__, network=type(network).__name__)
+            code = standalone_source("A network.", kind, type(network), end=end)
             (tmp_path / f"{name}.py").write_text(code)
             with torch.inference_mode():
                 outputs = whole(image)
             torch.save(
                 {
                     "scale": scale,
-                    "arguments": arguments,
+                    "arguments": {**given_beforehand(architecture), **arguments},
                     "weights": whole.state_dict(),
                     "image": image,
                     "outputs": [output.clone() for output in outputs],
@@ -83,7 +95,8 @@ def test_the_code_of_networks_runs_alone_and_gives_the_same(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 def test_every_architecture_becomes_one_file(architecture: str) -> None:
-    kind = ARCHITECTURES[architecture]
+    factory = ARCHITECTURES[architecture]
+    kind = factory.func if isinstance(factory, partial) else factory
     code = standalone_source("A network.", kind)
     compile(code, "architecture.py", "exec")
     assert "napari_pea" not in code.partition('"""\n\n')[2]

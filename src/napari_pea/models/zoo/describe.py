@@ -10,6 +10,7 @@ from typing import Any
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.zoo.authors import Author
+from napari_pea.models.zoo.outputs import Output
 
 #: Any 0.5 can be read by tools for later 0.5; this one has all that is used here.
 FORMAT = "0.5.4"
@@ -17,37 +18,21 @@ FORMAT = "0.5.4"
 TOLERANCE = 1e-3
 #: Added to a difference of intensities by other tools, which it must not change.
 EPSILON = 1e-6
-PAPERS = (
-    {
-        "text": "Huang et al., Learning to Model Pixel-Embedded Affinity for Homogeneous Instance "
-        "Segmentation, AAAI 2022",
-        "doi": "10.1609/aaai.v36i1.19984",
-    },
-    {
-        "text": "Wolf et al., The Mutex Watershed and its Objective: Efficient, Parameter-Free "
-        "Graph Partitioning, TPAMI 2020",
-        "doi": "10.1109/TPAMI.2020.2980827",
-    },
-)
-
-
-@dataclass(frozen=True)
-class Output:
-    """An output of the exported network.
-
-    Attributes
-    ----------
-    name : str
-        Its id.
-    channels : tuple of str
-        The names of its channels.
-    text : str
-        What it is.
-    """
-
-    name: str
-    channels: tuple[str, ...]
-    text: str
+PEA = {
+    "text": "Huang et al., Learning to Model Pixel-Embedded Affinity for Homogeneous Instance "
+    "Segmentation, AAAI 2022",
+    "doi": "10.1609/aaai.v36i1.19984",
+}
+LSIM = {
+    "text": "Bailoni et al., Proposal-Free Volumetric Instance Segmentation from Latent "
+    "Single-Instance Masks, GCPR 2020",
+    "doi": "10.1007/978-3-030-71278-5_24",
+}
+MUTEX = {
+    "text": "Wolf et al., The Mutex Watershed and its Objective: Efficient, Parameter-Free "
+    "Graph Partitioning, TPAMI 2020",
+    "doi": "10.1109/TPAMI.2020.2980827",
+}
 
 
 @dataclass(frozen=True)
@@ -86,6 +71,7 @@ def described(
     sides: Sequence[Sides],
     channels: int,
     outputs: Sequence[Output],
+    offsets: Sequence[Sequence[int]],
     weights: Mapping[str, Any],
     hashes: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -103,6 +89,8 @@ def described(
         Of its images.
     outputs : sequence of Output
         What it predicts.
+    offsets : sequence of offset
+        Of the affinities among them, written where other programs look for them.
     weights : mapping
         Their entries by format.
     hashes : mapping
@@ -191,8 +179,14 @@ def described(
                 ]
             },
             "napari_pea": metadata.model_dump(mode="json"),
+            **({"mws": {"offsets": list(offsets)}} if offsets else {}),
         },
     }
+
+
+def papers(metadata: ModelMetadata) -> tuple[dict[str, str], ...]:
+    """Return what to cite for the method of a model."""
+    return (LSIM if metadata.architecture.startswith("maskunet") else PEA, MUTEX)
 
 
 def tags_of(metadata: ModelMetadata) -> list[str]:
@@ -200,7 +194,7 @@ def tags_of(metadata: ModelMetadata) -> list[str]:
     return [
         "napari-pea",
         "instance-segmentation",
-        "pixel-embedding",
+        "latent-masks" if metadata.architecture.startswith("maskunet") else "pixel-embedding",
         "affinity",
         "pytorch",
         f"{metadata.ndim}d",
@@ -218,13 +212,11 @@ def document(metadata: ModelMetadata, text: str, authors: Sequence[Author]) -> s
         "",
         "## What it predicts",
         "",
-        "`embedding` holds a vector of unit length for each pixel. Two pixels lie in one object "
-        "as surely as the scalar product of their vectors is near 1, whichever pair is asked for. "
-        "`foreground`, if there is one, is the probability that a pixel lies in an object.",
+        *_outputs(metadata),
         "",
         "Objects are found from there by the Mutex Watershed over pairs of several distances, "
-        "which a package cannot express: open it in napari-pea, or compute affinities from the "
-        "embedding and partition them with any implementation.",
+        "which a package cannot express: open it in napari-pea, or partition affinities with any "
+        "implementation.",
         "",
         *_settings(metadata.recommended),
         "",
@@ -253,6 +245,22 @@ def document(metadata: ModelMetadata, text: str, authors: Sequence[Author]) -> s
         "",
     ]
     return "\n".join(lines)
+
+
+def _outputs(metadata: ModelMetadata) -> list[str]:
+    """Return what the outputs are."""
+    inside = "`foreground`, if there is one, is the probability that a pixel lies in an object."
+    if metadata.architecture.startswith("maskunet"):
+        return [
+            "`affinities` tells how surely a pixel and the one at an offset lie in one object; "
+            "the offsets are those in `config: mws: offsets`, in pixels. The decoders in the "
+            f"architecture make a mask of the codes of each pixel besides. {inside}"
+        ]
+    return [
+        "`embedding` holds a vector of unit length for each pixel. Two pixels lie in one object "
+        "as surely as the scalar product of their vectors is near 1, whichever pair is asked for. "
+        + inside
+    ]
 
 
 def _settings(settings: SegmentationSettings) -> list[str]:

@@ -13,6 +13,7 @@ import warnings
 import zipfile
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from math import ceil, lcm
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,18 +25,17 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.files import atomic_write
 from napari_pea.core.image import prepare_image
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
-from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.model import Model
 from napari_pea.models.zoo.authors import Author, check_authors, check_licence, citation_of
 from napari_pea.models.zoo.cover import cover_picture, fitting_picture
-from napari_pea.models.zoo.describe import PAPERS, Output, Sides, described, document
+from napari_pea.models.zoo.describe import Sides, described, document, papers
 from napari_pea.models.zoo.example import example_image, fitted
+from napari_pea.models.zoo.outputs import Output, offsets_of, predicted, standalone
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
-
-    from napari_pea.models.zoo.network import StandaloneEmbedding
+    from torch import nn
 
 #: What the files are called.
 CODE, WEIGHTS, SCRIPT = "architecture.py", "weights.pt", "weights_torchscript.pt"
@@ -47,8 +47,8 @@ TRIED = {2: 256, 3: 48}
 BUILD = '''
 
 def build_network(scale: float = 1.0, **arguments: object) -> nn.Module:
-    """Return the network: resized images in, unit vectors and a foreground out."""
-    return StandaloneEmbedding({name}(**arguments), scale)
+    """Return the network of the model; weights are loaded into it."""
+    return {whole}({network}(**arguments), scale)
 '''
 #: Steps that progress is told of.
 STEPS = 5
@@ -111,19 +111,19 @@ def export_model(
     """
     import torch
 
-    from napari_pea.models.catalogue import load_model
+    from napari_pea.models.catalogue import load_model, model_of
 
     path = Path(path)
     if path.suffix.lower() != ".zip":
         path = path.with_name(f"{path.name}.zip")
     makers = check_authors(authors)
     loaded = model if isinstance(model, Model) else load_model(model, "cpu")
-    loaded = Model(loaded.network, loaded.metadata, torch.device("cpu"))
+    loaded = model_of(loaded.network, loaded.metadata, torch.device("cpu"))
     metadata = loaded.metadata
     licence = check_licence(licence or metadata.licence)
     text = (description or metadata.description or f"Objects found by {metadata.name}.").strip()
     named = [citation] if isinstance(citation, str) else list(citation or ())
-    citations = [*map(citation_of, named), *PAPERS]
+    citations = [*map(citation_of, named), *papers(metadata)]
     progress(0, STEPS)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -149,6 +149,7 @@ def export_model(
                 sides=sides,
                 channels=loaded.network.in_channels,
                 outputs=outputs,
+                offsets=offsets_of(loaded),
                 weights=weights,
                 hashes={file.name: _sha256(file) for file in folder.iterdir()},
             )
@@ -220,23 +221,11 @@ def _tells_foreground(model: Model) -> bool:
 
 def _write_tensors(folder: Path, model: Model, image: NDArray[np.float32]) -> tuple[Output, ...]:
     """Write the test tensors, as the model computes them here, and return what they are."""
-    found = model.embed(image, channel_axis=0, precision="full")
-    outputs = [
-        Output(
-            "embedding",
-            tuple(f"e{number}" for number in range(len(found.vectors))),
-            "A vector of unit length for each pixel.",
-        )
-    ]
-    tensors = [found.vectors]
-    if found.foreground is not None:
-        text = "Probability of lying inside an object."
-        outputs.append(Output("foreground", ("foreground",), text))
-        tensors.append(found.foreground[None])
     np.save(folder / "test_image.npy", image[None])
-    for output, tensor in zip(outputs, tensors, strict=True):
+    found = predicted(model, image)
+    for output, tensor in found:
         np.save(folder / f"test_{output.name}.npy", np.ascontiguousarray(tensor[None]))
-    return tuple(outputs)
+    return tuple(output for output, _ in found)
 
 
 def _cover(
@@ -263,16 +252,16 @@ def _write_weights(folder: Path, model: Model, image: NDArray[np.float32]) -> di
     """Write architecture and weights, and return their entries."""
     import torch
 
-    from napari_pea.models.zoo.network import StandaloneEmbedding
     from napari_pea.models.zoo.source import standalone_source
 
-    metadata, kind = model.metadata, type(model.network)
-    network = StandaloneEmbedding(model.network, metadata.scale).eval()
+    metadata = model.metadata
+    network = standalone(model)
+    whole, inner = type(network), type(model.network)
     code = standalone_source(
         f"The network of {metadata.name}.",
-        StandaloneEmbedding,
-        kind,
-        end=BUILD.format(name=kind.__name__),
+        whole,
+        inner,
+        end=BUILD.format(whole=whole.__name__, network=inner.__name__),
     )
     (folder / CODE).write_text(code, encoding="utf-8")
     torch.save(
@@ -288,7 +277,7 @@ def _write_weights(folder: Path, model: Model, image: NDArray[np.float32]) -> di
                 "source": CODE,
                 "sha256": _sha256(folder / CODE),
                 "callable": "build_network",
-                "kwargs": {"scale": metadata.scale, **_plain(metadata)},
+                "kwargs": {"scale": metadata.scale, **_plain(model)},
             },
         }
     }
@@ -302,13 +291,17 @@ def _write_weights(folder: Path, model: Model, image: NDArray[np.float32]) -> di
     return entries
 
 
-def _plain(metadata: ModelMetadata) -> dict[str, Any]:
-    """Return the arguments of the architecture as YAML holds them."""
-    plain: dict[str, Any] = json.loads(json.dumps(metadata.arguments))
+def _plain(model: Model) -> dict[str, Any]:
+    """Return the arguments of the network's class as YAML holds them."""
+    from napari_pea.core.networks import ARCHITECTURES
+
+    factory = ARCHITECTURES[model.metadata.architecture]
+    preset = factory.keywords if isinstance(factory, partial) else {}
+    plain: dict[str, Any] = json.loads(json.dumps({**preset, **model.metadata.arguments}))
     return plain
 
 
-def _write_script(path: Path, network: StandaloneEmbedding, image: torch.Tensor) -> bool:
+def _write_script(path: Path, network: nn.Module, image: torch.Tensor) -> bool:
     """Write TorchScript, if it gives the same for images of another size and number."""
     import torch
 
