@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -178,6 +178,21 @@ class Segmenter:
         if self._whole is not None:
             return self._whole[0].has_evidence(settings)
         return self._averages(settings) in self._evidence
+
+    @property
+    def kept_evidence(self) -> dict[bool, Evidence]:
+        """What the network has said so far, by whether masks were averaged."""
+        return dict(self._evidence)
+
+    def restore(self, evidence: Mapping[bool, Evidence]) -> None:
+        """Take over what the network has said of the image before, so that it need not run.
+
+        Parameters
+        ----------
+        evidence : mapping of bool to Embedding or AffinityField
+            As `kept_evidence` has returned it.
+        """
+        self._evidence = {average: found.prepared() for average, found in evidence.items()}
 
     def evidence(
         self,

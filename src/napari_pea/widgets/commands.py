@@ -180,6 +180,16 @@ def save_result(viewer: napari.viewer.Viewer) -> None:
     press(viewer, "save_button")
 
 
+def save_session(viewer: napari.viewer.Viewer) -> None:
+    """Save the session of the chosen image."""
+    press(viewer, "save_session_button")
+
+
+def open_session(viewer: napari.viewer.Viewer) -> None:
+    """Open a saved session."""
+    press(viewer, "open_session_button")
+
+
 def restore_settings(viewer: napari.viewer.Viewer) -> None:
     """Take over the settings of the selected result."""
     press(viewer, "restore_button")

@@ -335,6 +335,12 @@ class ChannelCombo(WideCombo):
         self.set_items([choice.text for choice in self._choices])
         self.setEnabled(len(self._choices) > 1)
 
+    def choose(self, channel: int | None, axis: int | None) -> None:
+        """Choose a channel by its number and its axis, if there is such an entry."""
+        for index, choice in enumerate(self._choices):
+            if (choice.channel, choice.axis) == (channel, axis):
+                self.setCurrentIndex(index)
+
     def choice(self) -> ChannelChoice | None:
         """Return the chosen channel."""
         index = self.currentIndex()
@@ -362,6 +368,12 @@ class AxisCombo(WideCombo):
             self._choices = axis_choices(layer, choice, ndim)
         self.set_items([each.text for each in self._choices])
         self.setEnabled(len(self._choices) > 1)
+
+    def choose(self, axis: int | None) -> None:
+        """Choose an axis, if it is listed."""
+        for index, choice in enumerate(self._choices):
+            if choice.axis == axis:
+                self.setCurrentIndex(index)
 
     def axis(self) -> int | None:
         """Return the chosen axis; None for planes as they are shown."""

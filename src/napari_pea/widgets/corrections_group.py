@@ -241,7 +241,10 @@ class CorrectionsGroup(QWidget):
         told = {key: value for key, value in session.corrections.items() if key != "strokes"}
         if corrections:
             told |= corrections.as_dict()
-        self._live.set_constraints(session, corrections.constraints(session.part.shape), told)
+        constraints = corrections.constraints(session.part.shape)
+        if told == session.corrections and constraints.key == session.constraints.key:
+            return  # they were there already, and only drawn now
+        self._live.set_constraints(session, constraints, told)
 
     def _on_strokes_replaced(self, n_strokes: int) -> None:
         many = "An earlier stroke" if n_strokes == 1 else f"{n_strokes} earlier strokes"

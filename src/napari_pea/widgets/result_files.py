@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from napari_pea.core.errors import InputError
 from napari_pea.io import read_about, read_labels, write_labels
+from napari_pea.io.session import SUFFIX as SESSION_SUFFIX
+from napari_pea.io.session import scene_of
 from napari_pea.io.units import complete, in_micrometres
 from napari_pea.widgets.places import plain_place
 from napari_pea.widgets.results import BLOCKS, LABELS, is_result
@@ -77,7 +79,7 @@ def write_layer(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
         If it cannot be written.
     """
     told = (attributes.get("metadata") or {}).get("napari_pea") or {}
-    place = {name: _plain(name, attributes[name]) for name in PLACE if name in attributes}
+    place = {name: plain_attribute(name, attributes[name]) for name in PLACE if name in attributes}
     _write(Path(path), data, str(attributes.get("name", Path(path).stem)), told, place)
     return [path]
 
@@ -117,6 +119,8 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], Any] | None
         What the user opens.
     """
     paths = [path] if isinstance(path, str) else path
+    if paths and all(_is_session(each) for each in paths):
+        return _open_sessions
     if not paths or not all(_is_result(each) for each in paths):
         return None
     return layers_of
@@ -131,6 +135,28 @@ def layers_of(path: str | list[str]) -> list[tuple[Any, dict[str, Any], str]]:
         Files of results.
     """
     return [_layer_of(each) for each in ([path] if isinstance(path, str) else path)]
+
+
+def _open_sessions(path: str | list[str]) -> list[Any]:
+    """Open sessions in the dock of the window; without one their labels are all there is."""
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    if viewer is None:
+        return layers_of(path)
+    from napari_pea.widgets.commands import open_dock
+
+    dock = open_dock(viewer)
+    for each in [path] if isinstance(path, str) else path:
+        dock.session_group.open(each)
+    # napari's word for a file that was read and holds no layer of its own.
+    return [(None,)]
+
+
+def _is_session(path: str) -> bool:
+    """Whether a path is a saved session."""
+    trimmed = path.rstrip("/\\")
+    return trimmed.endswith(SESSION_SUFFIX) and scene_of(Path(trimmed)) is not None
 
 
 def _layer_of(path: str) -> tuple[Any, dict[str, Any], str]:
@@ -167,13 +193,21 @@ def _write(path: Path, data: Any, name: str, told: dict[str, Any], place: dict[s
     # Axes of length 1 in front come back with the place.
     while labels.ndim > 3 and labels.shape[0] == 1:
         labels = labels[0]
-    size = _pixel_size(place, labels.ndim)
+    size = pixel_size_at(place, labels.ndim)
     about = {**told, "place": place, "name": name}
     write_labels(path, labels, pixel_size=size, about=about)
 
 
-def _pixel_size(place: dict[str, Any], ndim: int) -> Sequence[float] | None:
-    """Return the sides of a pixel in micrometres, if the place tells them."""
+def pixel_size_at(place: dict[str, Any], ndim: int) -> tuple[float, ...] | None:
+    """Return the sides of a pixel in micrometres, if the place of a layer tells them.
+
+    Parameters
+    ----------
+    place : dict
+        Values of `PLACE`.
+    ndim : int
+        For how many axes, from the end.
+    """
     scale, units = place.get("scale", ()), place.get("units") or ()
     if len(scale) < ndim or len(units) < ndim:
         return None
@@ -181,8 +215,16 @@ def _pixel_size(place: dict[str, Any], ndim: int) -> Sequence[float] | None:
     return complete([in_micrometres(abs(side), unit) for side, unit in sides])
 
 
-def _plain(name: str, value: Any) -> Any:
-    """Return an attribute of a layer as JSON can hold it."""
+def plain_attribute(name: str, value: Any) -> Any:
+    """Return one of the attributes that place a layer as JSON can hold it.
+
+    Parameters
+    ----------
+    name : str
+        One of `PLACE`.
+    value : object
+        As the layer has it.
+    """
     if name in ("units", "axis_labels"):
         return [str(each) for each in value]
     return np.asarray(getattr(value, "affine_matrix", value), dtype=float).tolist()

@@ -43,15 +43,17 @@ from napari_pea.widgets.places import spacing_notice
 from napari_pea.widgets.preferences import preferences
 from napari_pea.widgets.repeat_group import RepeatGroup
 from napari_pea.widgets.segmenting import Segmenting
+from napari_pea.widgets.session_group import SessionGroup
 from napari_pea.widgets.settings_group import SettingsGroup
 from napari_pea.widgets.shortcuts import Shortcuts
 from napari_pea.widgets.show_group import ShowGroup
-from napari_pea.widgets.sources import NDIM, choose_part
+from napari_pea.widgets.sources import NDIM, ImagePart, choose_part
 from napari_pea.widgets.state import state_of, unproxied
 from napari_pea.widgets.whole import WholeControls
 
 if TYPE_CHECKING:
     import napari.viewer
+    from napari.layers import Image
     from qtpy.QtGui import QHideEvent, QShowEvent
 
 _READY = "Choose an image and a model, then click Segment."
@@ -136,11 +138,15 @@ class SegmentDock(QScrollArea):
         self.embedding_check: QCheckBox = self.show_group.embedding_check
         self.affinity_combo = self.show_group.affinity_combo
         self.affinity_button = self.show_group.affinity_button
+        self.session_group = SessionGroup(
+            self._viewer, self._state, self._runner, self.live, self.choose, self._chosen
+        )
         self.groups = [
             Fold("settings_fold", "Objects", self.settings_group),
             *make_groups(self._viewer, self._state, self.live, self.blocks_group),
             Fold("show_fold", "Show", self.show_group),
             Fold("repeat_fold", "Repeat", self.repeat_group),
+            Fold("session_fold", "Session", self.session_group),
         ]
         self.shortcuts = Shortcuts(self._viewer)
         self.shortcuts.add("Alt-S", self.segment_button.click)
@@ -191,6 +197,29 @@ class SegmentDock(QScrollArea):
         self._viewer.dims.events.order.connect(self._on_plane_chosen)
         self._state.events.connect(self._on_state)
         self.live.session_changed.connect(self._enable)
+
+    def choose(self, layer: Image, model: str, part: ImagePart, axis: int | None) -> Target | None:
+        """Choose an image and a model, as the user does; return what is chosen then.
+
+        Parameters
+        ----------
+        layer : napari.layers.Image
+            The image.
+        model : str
+            The name of the model.
+        part : ImagePart
+            Its channel is chosen.
+        axis : int or None
+            Along which axis planes or volumes lie.
+        """
+        self.model_combo.refresh(model)
+        self.image_combo.choose(layer)
+        self.channel_combo.choose(part.channel, part.layer_channel_axis)
+        self.axis_combo.choose(axis)
+        return self.target()
+
+    def _chosen(self) -> dict[str, Any]:
+        return {"axis": self.axis_combo.axis()}
 
     def target(self) -> Target | None:
         """Return what the user has chosen, if it can be segmented."""
