@@ -20,6 +20,8 @@ from qtpy.QtCore import QEvent, QEventLoop, QPointF, Qt, QTimer
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_pea import segment
+from napari_pea.models.shelf import duplicate_model
 from napari_pea.sample_data import load_sample
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
@@ -116,6 +118,29 @@ class TrainingWindow(Window):
     def seen(self, iteration: int) -> bool:
         """Whether the run has come so far."""
         return self.find("training_progress").value() >= iteration
+
+
+class QuietWindow(Window):
+    """A window of napari with a dock that says itself whether it has something to do."""
+
+    def wait(self) -> None:
+        """Wait until the dock has nothing to do."""
+        self.turn(0.1)
+        while not self.dock.idle:
+            self.turn(0.05)
+        self.turn(0.5)
+
+
+class BatchWindow(QuietWindow):
+    """A window of napari with the Batch dock."""
+
+    title = "Batch"
+
+
+class ModelsWindow(QuietWindow):
+    """A window of napari with the Models dock."""
+
+    title = "Models"
 
 
 @contextmanager
@@ -251,6 +276,44 @@ def training_dock() -> Image.Image:
             return picture
 
 
+def models_dock() -> Image.Image:
+    """Show the card of a model of the user's own, with a picture of what it does."""
+    sample = load_sample("nuclei")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["NAPARI_PEA_MODELS"] = folder
+        duplicate_model("nuclei", "nuclei of mice")
+        (Path(folder) / "old.pea.safetensors").write_bytes(b"cut off")
+        with opened(kind=ModelsWindow) as window:
+            labels = segment(sample.image).labels
+            window.viewer.add_labels(labels, name="labels").contour = 2
+            window.look_at((200, 330), 4.0)
+            window.dock.models.choose(Path(folder) / "nuclei of mice.pea.safetensors")
+            window.find("models_picture_button").click()
+            window.wait()
+            return window.picture()
+
+
+def batch_dock() -> Image.Image:
+    """Show a folder of which one file is damaged, after a run."""
+    image = load_sample("nuclei").image
+    with tempfile.TemporaryDirectory() as folder, opened(kind=BatchWindow) as window:
+        for row, name in enumerate("ABC"):
+            for column in range(2):
+                well = image[170 * row : 170 * row + 170, 256 * column : 256 * column + 256]
+                Image.fromarray(well).save(Path(folder) / f"well {name}{column + 1}.tif")
+        (Path(folder) / "well B2.tif").write_bytes(b"cut off")
+        window.find("batch_input_edit").setText(folder)
+        window.wait()
+        window.find("batch_run_button").click()
+        window.wait()
+        window.find("batch_table").selectRow(0)
+        window.viewer.layers.clear()
+        window.find("batch_open_button").click()
+        window.viewer.reset_view()
+        window.turn(0.5)
+        return window.picture()
+
+
 def closest(features: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the centres of the two objects nearest to each other, away from the rim."""
     whole = features[features["area"] > 400]
@@ -280,6 +343,8 @@ PICTURES: dict[str, Callable[[], Image.Image]] = {
     "corrections": corrections,
     "review": review,
     "training-dock": training_dock,
+    "models-dock": models_dock,
+    "batch-dock": batch_dock,
 }
 
 

@@ -43,7 +43,7 @@ def test_what_it_names_exists(manifest: PluginManifest) -> None:
 def test_widgets_and_menus(manifest: PluginManifest) -> None:
     contributions = manifest.contributions
     names = [widget.display_name for widget in contributions.widgets]
-    assert names == ["Segment", "Train", "Models"]
+    assert names == ["Segment", "Train", "Batch", "Models"]
     commands = [item.command for item in contributions.menus["napari/layers/segment"]]
     assert commands == [widget.command for widget in contributions.widgets]
 
@@ -71,7 +71,8 @@ def test_the_docks_and_their_list_of_models_do_without_torch(
     monkeypatch.setenv("NAPARI_PEA_MODELS", str(tiny_model_path.parent))
     code = (
         "import sys, napari_pea.widgets.segment_dock, napari_pea.models.catalogue as catalogue\n"
-        "import napari_pea.widgets.training_dock\n"
+        "import napari_pea.widgets.training_dock, napari_pea.widgets.models_dock\n"
+        "import napari_pea.widgets.batch_dock\n"
         "assert 'tiny' in [entry.name for entry in catalogue.list_models()]\n"
         "assert 'torch' not in sys.modules"
     )

@@ -13,9 +13,9 @@ from napari_pea.batch.queue import Item, State, plan
 from napari_pea.batch.recipe import Recipe, recipe_of
 from napari_pea.batch.runner import run_batch, skip_done
 from napari_pea.batch.summary import Summary
-from napari_pea.core.errors import Cancelled
+from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.progress import CancelToken
-from napari_pea.io import read_about, write_labels
+from napari_pea.io import read_about, read_labels, write_labels
 from napari_pea.models.model import Model
 from napari_pea.models.package import copy_model
 
@@ -126,11 +126,15 @@ def test_what_counts_as_done(
     # Tables that are asked for have to be there.
     assert left(tables=True) == everything
     assert left(summary=Summary(out / "summary.csv")) == everything
-    # Other pixels, no labels, and labels that do not say how they were made.
+    # Other pixels, and no labels.
     os.utime(images[0], ns=(1, 1))
     (out / "b.tif").unlink()
+    assert left() == ["a", "b"]
+    # Labels that do not say how they were made are somebody's work.
     write_labels(out / "c.tif", np.ones((32, 48), dtype=int))
-    assert left() == everything
+    with pytest.raises(InputError, match=r"c\.tif does not say how it was made"):
+        left()
+    assert read_labels(out / "c.tif").all()
 
 
 def test_labels_say_how_they_were_made(

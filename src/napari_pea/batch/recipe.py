@@ -102,6 +102,16 @@ class Recipe:
         return n_objects if same and isinstance(n_objects, int) else None
 
 
+def is_ours(labels: Path) -> bool:
+    """Whether a file of labels says how it was made, as those of a batch and of the dock do."""
+    from napari_pea.io import read_about
+
+    try:
+        return "settings" in (read_about(labels) or {})
+    except InputError:
+        return False
+
+
 def recipe_of(
     model: Model, name_or_path: str | Path, settings: SegmentationSettings, **options: int | None
 ) -> Recipe:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from napari_pea.batch.queue import Item, State
+from napari_pea.batch.recipe import Recipe, is_ours
 from napari_pea.core.errors import Cancelled, InputError, is_out_of_memory
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.segmenter import Segmenter
 from napari_pea.io import read_image, write_labels, write_table
 
 if TYPE_CHECKING:
-    from napari_pea.batch.recipe import Recipe
     from napari_pea.batch.summary import Summary
     from napari_pea.models.model import Model
 
@@ -29,8 +29,18 @@ def skip_done(items: Sequence[Item], recipe: Recipe, summary: Summary | None = N
         How they are to be segmented.
     summary : Summary, optional
         It has to hold their objects too.
+
+    Raises
+    ------
+    InputError
+        If there are labels that no batch has made: they would be replaced.
     """
     for item in items:
+        if item.labels.exists() and not is_ours(item.labels):
+            raise InputError(
+                f"{item.labels} does not say how it was made, so it may be somebody's work and is "
+                "not replaced: choose another folder, or move it away."
+            )
         n_objects = recipe.made(item.image, item.labels)
         if n_objects is None or (item.table is not None and not item.table.exists()):
             continue

@@ -84,6 +84,14 @@ class FolderEdit(QWidget):
         self._edit.textChanged.connect(self.changed)
         button.clicked.connect(self._on_clicked)
 
+    def text(self) -> str:
+        """Return what is typed."""
+        return self._edit.text()
+
+    def choose(self, text: str) -> None:
+        """Enter a folder, as the user does."""
+        self._edit.setText(text)
+
     def set_text(self, text: str) -> None:
         """Show a folder."""
         if self._edit.text() != text:
