@@ -36,6 +36,13 @@ def test_settings_survive_json() -> None:
 
 def test_numbers_of_numpy_are_numbers() -> None:
     assert SegmentationSettings(strides=np.int64(4)) == SegmentationSettings(strides=4)
+    given = SegmentationSettings(min_size=np.uint8(9), bias=np.float32(0.5), fill_holes=np.bool(0))
+    assert json.loads(json.dumps(given.as_dict())) == {
+        **SegmentationSettings().as_dict(),
+        "min_size": 9,
+        "bias": 0.5,
+        "fill_holes": False,
+    }
 
 
 def test_updated_changes_what_is_named_and_nothing_else() -> None:
@@ -66,6 +73,10 @@ def test_updated_names_a_setting_that_does_not_exist() -> None:
         ({"bias": 1.5}, "bias lies between -1 and 1, not 1.5"),
         ({"bias": float("nan")}, "between -1 and 1, not nan"),
         ({"min_size": -1}, "cannot be negative: -1"),
+        ({"min_size": "25"}, "min_size must be a whole number, not '25'"),
+        ({"bias": None}, "bias must be a number, not None"),
+        ({"foreground_threshold": True}, "foreground_threshold must be a number, not True"),
+        ({"fill_holes": "no"}, "fill_holes must be True or False, not 'no'"),
         ({"connectivity": 5}, "Connectivity 5 does not exist: use 4 or 8 in 2D, 6, 18 or 26 in 3D"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -96,6 +97,15 @@ def cancel_on_interrupt() -> Iterator[CancelToken]:
         yield token
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def get_ready() -> None:
+    """Compile what segmenting needs, and say on a terminal that it takes long the first time."""
+    from napari_pea.core.warm import is_ready, warm_up
+
+    if not is_ready() and sys.stderr.isatty():
+        typer.echo("Getting ready, which takes about a minute the first time.", err=True)
+    warm_up()
 
 
 @contextmanager

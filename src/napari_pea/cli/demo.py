@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_pea.cli.console import cancel_on_interrupt, progress_bar
+from napari_pea.cli.console import cancel_on_interrupt, get_ready, progress_bar
 from napari_pea.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
     from napari_pea.core.segmenter import Segmentation
     from napari_pea.sample_data import Sample
+
+
+#: What the demo leaves in its folder.
+RESULTS = {
+    "nuclei_overview.png": "image, embedding and labels side by side: look at this first",
+    "nuclei_labels.tif": "an object id for every pixel",
+    "nuclei_table.csv": "one row for each object",
+    "nuclei.png": "the sample image, 16 bit, so most programs show it dark",
+    "nuclei_truth.png": "what annotators saw",
+}
 
 
 def demo(
@@ -42,6 +52,7 @@ def demo(
     sample = load_sample("nuclei")
     loaded = load_model(model, device)
     _copy_sample(sample, output)
+    get_ready()
     with cancel_on_interrupt() as cancel, progress_bar(sample.name) as progress:
         started = time.perf_counter()
         segmenter = Segmenter(loaded, sample.image)
@@ -64,8 +75,8 @@ def demo(
     write_table(output / "nuclei_table.csv", result.table)
     save_overview(output / "nuclei_overview.png", sample.image, colors, result.labels)
     typer.echo(f"Written to {output}:")
-    for path in sorted(output.glob("nuclei*")):
-        typer.echo(f"  {path.name}")
+    for name, what in RESULTS.items():
+        typer.echo(f"  {name:21} {what}")
     if show:
         _show(sample, result, colors)
 

@@ -11,6 +11,7 @@ import typer
 from napari_pea.cli.console import (
     SOME_FAILED,
     cancel_on_interrupt,
+    get_ready,
     print_error,
     print_json,
     progress_bar,
@@ -147,6 +148,8 @@ def segment(
         if item.state is State.SKIPPED and not as_json:
             typer.echo(f"{item.image} skipped: {item.message}")
     todo = sum(item.state is State.WAITING for item in items)
+    if todo:
+        get_ready()
     with cancel_on_interrupt() as cancel, _Bars(todo, quiet=as_json) as bars:
         run_batch(
             items,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,36 @@ RANGE_LADDER: tuple[int, ...] = (1, 3, 5, 7, 9, 11, 15, 19, 27, 35, 51, 67)
 PARTITIONERS: tuple[str, ...] = ("mutex", "multicut", "average", "mean-shift")
 #: Those that need affinities and no embedding.
 AFFINITY_PARTITIONERS: tuple[str, ...] = PARTITIONERS[:3]
+
+
+def check_types(settings: Any) -> None:
+    """Make sure that numbers are numbers, and make plain ones of those of numpy.
+
+    Parameters
+    ----------
+    settings : dataclass
+        Fields of other types than bool, int and float are left as they are.
+
+    Raises
+    ------
+    InputError
+        If a field has another type than it says.
+    """
+    for known in fields(settings):
+        value = getattr(settings, known.name)
+        if known.type == "bool":
+            fits, wanted = isinstance(value, (bool, np.bool)), "True or False"
+        elif known.type == "int":
+            fits, wanted = isinstance(value, Integral), "a whole number"
+        elif known.type == "float":
+            fits, wanted = isinstance(value, Real), "a number"
+        else:
+            continue
+        if not fits or (isinstance(value, bool) and known.type != "bool"):
+            raise InputError(f"{known.name} must be {wanted}, not {value!r}.")
+        # Checkpoints and model files hold plain values only.
+        plain = {"bool": bool, "int": int, "float": float}[known.type]
+        object.__setattr__(settings, known.name, plain(value))
 
 
 @dataclass(frozen=True)
@@ -73,6 +104,7 @@ class SegmentationSettings:
     average_masks: bool = False
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name, what in (("ranges", "range"), ("z_ranges", "z range")):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, whole_numbers(getattr(self, name), what))

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from time import sleep
 
 import numpy as np
+
+from napari_pea.core.progress import CancelToken, check_cancel
+
+#: How often a job that waits for compiled code looks whether it is there, in seconds.
+LOOK_EVERY = 0.05
+
+_compiling: list[subprocess.Popen[bytes]] = []
 
 
 def warm_up() -> None:
@@ -44,10 +52,33 @@ def compile_elsewhere() -> subprocess.Popen[bytes] | None:
 
     if not is_cached(solve_tiles) or is_filled(solve_tiles):
         return None
-    return subprocess.Popen(  # noqa: S603 - our own code
+    process = subprocess.Popen(  # noqa: S603 - our own code
         [sys.executable, "-c", f"from {__name__} import warm_up; warm_up()"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # of Windows
     )
+    _compiling.append(process)
+    return process
+
+
+def is_ready() -> bool:
+    """Whether segmenting has to wait for nothing to be compiled."""
+    from napari_pea.core.kernels import is_filled
+    from napari_pea.core.mutex.tiles import solve_tiles
+
+    return bool(getattr(solve_tiles, "signatures", ())) or is_filled(solve_tiles)
+
+
+def wait_for_compilation(cancel: CancelToken | None = None) -> None:
+    """Wait until no other process compiles, so that nothing is compiled twice.
+
+    Raises
+    ------
+    Cancelled
+        If `cancel` was set.
+    """
+    while any(process.poll() is None for process in _compiling):
+        check_cancel(cancel)
+        sleep(LOOK_EVERY)

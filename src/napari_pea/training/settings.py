@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import CONNECTIVITIES, Neighborhood, whole_numbers
-from napari_pea.core.settings import SegmentationSettings
+from napari_pea.core.settings import SegmentationSettings, check_types
 from napari_pea.training.annotation import Background
 from napari_pea.training.mask_settings import MaskObjective
 
@@ -18,26 +17,6 @@ ObjectiveKind = Literal["correlation", "affinities", "discriminative", "masks"]
 AffinityLoss = Literal["squared", "entropy"]
 #: The parts of the settings of a run.
 PARTS = ("objective", "masks", "augmentation")
-
-
-def _check_types(settings: Any) -> None:
-    """Make sure that numbers are numbers, and make plain ones of those of numpy."""
-    for known in fields(settings):
-        value = getattr(settings, known.name)
-        if known.type == "bool":
-            fits, wanted = isinstance(value, bool), "True or False"
-        elif known.type == "int":
-            fits, wanted = isinstance(value, Integral), "a whole number"
-        elif known.type == "float":
-            fits, wanted = isinstance(value, Real), "a number"
-        else:
-            continue
-        if not fits or (isinstance(value, bool) and known.type != "bool"):
-            raise InputError(f"{known.name} must be {wanted}, not {value!r}.")
-        if known.type != "bool":
-            # Checkpoints and model files hold plain numbers only.
-            plain = int(value) if isinstance(value, Integral) else float(value)
-            object.__setattr__(settings, known.name, plain)
 
 
 @dataclass(frozen=True)
@@ -125,7 +104,7 @@ class ObjectiveSettings:
     affinity_loss: AffinityLoss = "squared"
 
     def __post_init__(self) -> None:
-        _check_types(self)
+        check_types(self)
         # Wrong ranges are to be told now, not when training begins.
         for name, what in (
             ("ranges", "range"),
@@ -230,7 +209,7 @@ class AugmentationSettings:
     shift: int = 10
 
     def __post_init__(self) -> None:
-        _check_types(self)
+        check_types(self)
         try:
             smallest, largest = self.scale
             fits = 0 < smallest <= largest
@@ -310,7 +289,7 @@ class TrainingSettings:
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
     def __post_init__(self) -> None:
-        _check_types(self)
+        check_types(self)
         for name, kind in (
             ("objective", ObjectiveSettings),
             ("masks", MaskObjective),

@@ -12,6 +12,7 @@ from weakref import ref
 
 import numpy as np
 
+from napari_pea.core import warm
 from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import Cancelled, InputError, is_out_of_memory
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from napari_pea.core.segmenter import Segmentation, Segmenter
     from napari_pea.widgets.sessions import LiveSession
-
 
 #: What helps if the memory does not suffice.
 MEMORY_ADVICE = (
@@ -170,6 +170,7 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
         )
         check_settings(model, request.settings)
         segmenter.evidence(request.settings, progress=looking(report), cancel=cancel)
+        warm.wait_for_compilation(cancel)
         return segment_again(
             segmenter,
             request.part,
@@ -189,7 +190,8 @@ def looking(report: Report) -> Progress:
         if done < total:
             report("Looking at the image …", done, total)
         else:
-            report("Finding the objects …")
+            first = "" if warm.is_ready() else "; the first time this takes a minute"
+            report(f"Finding the objects{first} …")
 
     return tell
 
