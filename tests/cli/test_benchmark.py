@@ -9,6 +9,7 @@ import pytest
 
 from napari_pea.experiments import (
     benchmark_codes,
+    benchmark_fields,
     benchmark_inference,
     benchmark_live,
     benchmark_masks,
@@ -124,15 +125,26 @@ def test_live_figures(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatc
         asked.update(actions=options["actions"])
         return SESSION
 
+    case = {"channels": 12, "embedding": 0.012, "affinities": 0.018, "factor": 1.5}
+    fields = {"model": "nuclei", "shape": [512, 512], "changes": 3, "cases": [case]}
     monkeypatch.setattr(benchmark_live, "measure_live", changes)
+    monkeypatch.setattr(benchmark_fields, "measure_fields", lambda *_, **__: fields)
     monkeypatch.setattr(live_session, "measure_session", session)
     result = run("benchmark", "live", "--changes", 3, "--actions", 7)
     assert (asked["changes"], asked["actions"], asked["model"]) == (3, 7, "nuclei")
     stalls = ("123 ms (drag)", "98 ms (drag)")
-    for text in ("512 × 512", "1250 / 80 ms", "61.0", *stalls, "lost", "710 MB after"):
+    for text in (
+        "512 × 512",
+        "1250 / 80 ms",
+        "61.0",
+        *stalls,
+        "lost",
+        "710 MB after",
+        "1.50 times",
+    ):
         assert text in result.stdout
     as_json = json.loads(run("benchmark", "live", "--actions", 7, "--json").stdout)
-    assert as_json == {**LIVE, "session": SESSION}
+    assert as_json == {**LIVE, "fields": fields, "session": SESSION}
     assert "session" not in json.loads(run("benchmark", "live", "--actions", 0, "--json").stdout)
 
 

@@ -190,6 +190,7 @@ def live(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Time the dock in a real window: from a change to its labels, and how long it stalls."""
+    from napari_pea.experiments.benchmark_fields import measure_fields
     from napari_pea.experiments.benchmark_live import measure_live
     from napari_pea.experiments.live_session import measure_session
 
@@ -201,6 +202,8 @@ def live(
             progress=progress,
             cancel=cancel,
         )
+    with cancel_on_interrupt() as cancel, progress_bar("Changing affinities") as progress:
+        figures["fields"] = measure_fields(model, changes=changes, progress=progress, cancel=cancel)
     if actions:
         with (
             cancel_on_interrupt() as cancel,
@@ -227,6 +230,8 @@ def live(
         ["image", "napari-pea", "elf", "napari's redraw", "times faster", "own code at a time"],
     )
     typer.echo("Medians and 95th percentiles; the redraw is subtracted before dividing.")
+    for line in _field_lines(figures["fields"]):
+        typer.echo(line)
     if actions:
         for line in _session_lines(figures["session"]):
             typer.echo(line)
@@ -332,6 +337,16 @@ def training(
 
 def _spread(times: dict[str, float]) -> str:
     return f"{1000 * times['median']:.0f} / {1000 * times['p95']:.0f} ms"
+
+
+def _field_lines(figures: dict[str, Any]) -> list[str]:
+    """Return what is to be said of models of fixed offsets."""
+    return [
+        f"Without a window, from an embedding {1000 * case['embedding']:.0f} ms, from its "
+        f"affinities at {case['channels']} fixed offsets {1000 * case['affinities']:.0f} ms: "
+        f"{case['factor']:.2f} times."
+        for case in figures["cases"]
+    ]
 
 
 def _session_lines(session: dict[str, Any]) -> list[str]:
