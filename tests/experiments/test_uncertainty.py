@@ -14,6 +14,7 @@ from napari_pea.experiments.uncertainty import (
     VARIANCE_SIGNS,
     area_under_curve,
     measure_uncertainty,
+    middle_of,
 )
 from napari_pea.training.labelled import LabelledImage
 
@@ -80,6 +81,13 @@ def test_averaged_masks_tell_too(images: list[LabelledImage], known_field: Any) 
     assert areas["object variance"] >= areas["outline variance"]  # what is beside it gets some
     cannot = known_field(can_average=False)
     assert list(measure_uncertainty(cannot, [item])[item.group].areas) == list(SIGNS)
+
+
+def test_the_middle_has_image_and_truth(images: list[LabelledImage]) -> None:
+    part = middle_of(images[0], 10)
+    assert part.image.shape == part.labels.shape == (6, 10)
+    np.testing.assert_array_equal(part.image, images[0].image[:, 8:18])
+    np.testing.assert_array_equal(part.labels, images[0].labels[:, 8:18])
 
 
 def test_measuring_can_be_cancelled(images: list[LabelledImage]) -> None:

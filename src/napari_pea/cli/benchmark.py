@@ -152,16 +152,31 @@ def uncertainty(
         str, typer.Option("--model", "-m", help="A name of `models list`, or a model file.")
     ] = "nuclei",
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    group: Annotated[
+        str | None, typer.Option(help="Only bbbc039 or dsb2018; by default both.")
+    ] = None,
+    side: Annotated[
+        int | None,
+        typer.Option(help="Only a square of so many pixels a side in the middle of each image."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Measure how well the uncertainty of objects tells which of them are wrong."""
     from napari_pea.experiments.nuclei import validation_images
-    from napari_pea.experiments.uncertainty import SIGNS, VARIANCE_SIGNS, measure_uncertainty
+    from napari_pea.experiments.uncertainty import (
+        SIGNS,
+        VARIANCE_SIGNS,
+        measure_uncertainty,
+        middle_of,
+    )
     from napari_pea.models.catalogue import load_model
 
+    images = [item for item in validation_images(data) if group in (None, item.group)]
+    if side is not None:
+        images = [middle_of(item, side) for item in images]
     with cancel_on_interrupt() as cancel, progress_bar("Segmenting") as progress:
         found = measure_uncertainty(
-            load_model(model, device), validation_images(data), progress=progress, cancel=cancel
+            load_model(model, device), images, progress=progress, cancel=cancel
         )
     if as_json:
         print_json({group: asdict(figures) for group, figures in found.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,6 +104,23 @@ def measure_uncertainty(
         tables.setdefault(item.group, []).append(table)
     progress(len(listed), len(listed))
     return {group: _summary(pd.concat(parts)) for group, parts in tables.items()}
+
+
+def middle_of(item: LabelledImage, side: int) -> LabelledImage:
+    """Return the square in the middle of an image, for what takes long.
+
+    Parameters
+    ----------
+    item : LabelledImage
+        An image without channels, and its truth.
+    side : int
+        In pixels; a smaller image stays as it is along that axis.
+    """
+    where = tuple(
+        slice(max(0, (size - side) // 2), max(0, (size - side) // 2) + side)
+        for size in item.labels.shape
+    )
+    return replace(item, image=item.image[where], labels=item.labels[where])
 
 
 def signs_of_objects(

@@ -361,6 +361,6 @@ def known_text(known: KnownOffsets) -> str:
     """Say why there is no more to choose from."""
     z_ranges = f", z ranges {numbers_text(known.z_ranges)}" if known.z_ranges else ""
     return (
-        f"This model predicts affinities at ranges {numbers_text(known.ranges)}{z_ranges}, and no "
-        "embedding to compute others from."
+        f"This model predicts affinities at ranges {numbers_text(known.ranges)}{z_ranges}; there "
+        "is no embedding to compute others from."
     )
