@@ -35,6 +35,13 @@ def test_list_shows_good_and_damaged_models(run: Run, folder: Path) -> None:
     assert "broken.pea.safetensors is damaged" in result.stdout
 
 
+def test_names_are_whole_where_a_window_is_narrow(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert " neurons-em " in run("models", "list").stdout
+
+
 def test_list_as_json(run: Run, folder: Path) -> None:
     entries = {entry["name"]: entry for entry in json.loads(run("models", "list", "--json").stdout)}
     assert entries["tiny"]["path"] == str(folder / "tiny.pea.safetensors")

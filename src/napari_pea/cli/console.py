@@ -32,8 +32,10 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(_plain(value), indent=2, allow_nan=False, ensure_ascii=False))
 
 
-def print_table(rows: Sequence[Sequence[str]], columns: Sequence[str], *, last: int = 0) -> None:
-    """Write a table whose first column may be folded; the others are kept whole.
+def print_table(
+    rows: Sequence[Sequence[str]], columns: Sequence[str], *, last: int = 0, folded: int = 0
+) -> None:
+    """Write a table of which one column may be folded; the others are kept whole.
 
     Parameters
     ----------
@@ -43,6 +45,8 @@ def print_table(rows: Sequence[Sequence[str]], columns: Sequence[str], *, last: 
         The headings.
     last : int
         How many rows at the end stand below a line.
+    folded : int
+        Which column may be folded.
     """
     from rich import box
     from rich.console import Console
@@ -51,14 +55,16 @@ def print_table(rows: Sequence[Sequence[str]], columns: Sequence[str], *, last: 
 
     table = Table(box=box.SIMPLE, padding=(0, 1), pad_edge=False)
     for number, column in enumerate(columns):
-        table.add_column(column, no_wrap=number > 0, overflow="fold")
+        table.add_column(column, no_wrap=number != folded, overflow="fold")
     for number, row in enumerate(rows):
         if last and number == len(rows) - last:
             table.add_section()
         table.add_row(*(Text(cell) for cell in row))
     console = Console()
-    # In a file nothing needs to be cut to the width of a window.
-    console.print(table, width=None if console.is_terminal else FILE_WIDTH, crop=False)
+    if not console.is_terminal:
+        # In a file nothing needs to be cut to the width of a window.
+        console = Console(width=FILE_WIDTH)
+    console.print(table, crop=False)
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def list_all(
         )
         for entry in entries
     ]
-    print_table(rows, ["name", "source", "description"])
+    print_table(rows, ["name", "source", "description"], folded=2)
     typer.echo(f"Copy your own model files to {user_folder()}.")
 
 
