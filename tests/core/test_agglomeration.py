@@ -157,3 +157,15 @@ def test_pieces_stay_within_sections_and_objects():
     for one, other in pairwise(pieces):
         assert not np.isin(one, other).any()
     assert np.array_equal(np.unique(pieces), np.arange(1, pieces.max() + 1))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_foreground_that_is_all_boundary_is_one_piece_each(way):
+    affinities = np.ones((2, 12, 20), np.float32)
+    affinities[:, 3:6] = 0
+    mask = np.zeros((12, 20), bool)
+    mask[4, 2:8] = mask[4, 12:18] = True
+    labels = way(affinities, [(-1, 0), (0, -1)], 2, mask=mask)
+    assert labels[4, 2:8].tolist() == [1] * 6
+    assert labels[4, 12:18].tolist() == [2] * 6
+    assert not labels[~mask].any()

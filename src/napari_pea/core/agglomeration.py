@@ -268,7 +268,7 @@ def _section_pieces(
 
     inside = np.ones(boundary.shape, dtype=bool) if mask is None else mask
     above = boundary > settings["threshold"]
-    if above.any() and not above.all():
+    if above.any() and not above[inside].all():
         pieces, largest = distance_transform_watershed(boundary, mask=mask, **settings)
         return pieces, int(largest)
     # Nothing to measure distances to.
