@@ -60,7 +60,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         reproduce("lsim-1", None, tmp_path)
     with pytest.raises(InputError, match="needs a budget"):
         reproduce("lsim-1", tmp_path, tmp_path)
-    with pytest.raises(InputError, match="has no data set 'usiigaci': use flyem or bbbc039"):
+    with pytest.raises(InputError, match="has no data set 'usiigaci': use cremi, flyem, bbbc039"):
         reproduce("lsim-1", None, tmp_path, quick=True, on="usiigaci")
     with pytest.raises(InputError, match="one width for all arms"):
         reproduce("lsim-1", None, tmp_path, quick=True, widths=(4, 4, 4, 4, 4))

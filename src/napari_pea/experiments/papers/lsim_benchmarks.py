@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,26 @@ from napari_pea.core.settings import SegmentationSettings
 from napari_pea.experiments.datasets import BBBC039_SMALLEST
 from napari_pea.experiments.neurons_em import volume
 from napari_pea.experiments.nuclei import bbbc039_images
+from napari_pea.experiments.papers import neurons
 from napari_pea.experiments.papers.benchmark import Benchmark
 from napari_pea.models.metadata import DataSource, ModelMetadata
 from napari_pea.training.labelled import LabelledImage
 from napari_pea.training.settings import ObjectiveSettings
 
-#: By the names that are asked for; the first stands in for the paper's data.
-NAMES = ("flyem", "bbbc039")
+#: By the names that are asked for; the first is the paper's.
+NAMES = ("cremi", "flyem", "bbbc039")
 #: One width for all arms, which a processor can train; the paper's are 32 to 256 and 48 to 128.
 WIDTHS: dict[str, Any] = {"widths": (16, 32, 48, 64), "decoder_widths": (16, 32, 48)}
 TINY: dict[str, Any] = {"widths": (4, 4, 4, 4), "decoder_widths": (4, 4, 4), "code_dim": 4}
+#: What a processor can learn from in a step; sections at both ends of a crop are not trained.
+VOLUME_CROPS: dict[str, Any] = {
+    "batch_size": 1,
+    "crop": 96,
+    "crop_depth": 14,
+    "background": "ignored",
+    "geometric_probability": 0.5,
+    "elastic_amplitude": 2.0,
+}
 #: Of the validation images of nuclei every so many are scored: MaskAggr takes seconds for each.
 EVERY = 4
 #: The smallest objects that stay in a section of a volume, and in an image of nuclei.
@@ -36,21 +47,38 @@ def choose(data: Path | None, asked: str | None) -> Benchmark:
     Parameters
     ----------
     data : Path or None
-        Holds the folders `flyem` and `bbbc039`; None for made-up images.
+        Holds folders of the names of data sets; None for made-up images.
     asked : str, optional
-        One of `NAMES`; the first by default.
+        One of `NAMES`. By default the paper's, or `flyem` where that is missing.
 
     Raises
     ------
     InputError
-        If there is no such data set.
+        If there is no such data set, or one is not as it was published.
     """
-    name = asked or NAMES[0]
+    name = asked or ("cremi" if data is not None and (data / "cremi").is_dir() else "flyem")
     if name not in NAMES:
-        raise InputError(f"The table of LSIM has no data set {name!r}: use {' or '.join(NAMES)}.")
+        raise InputError(f"The table of LSIM has no data set {name!r}: use {', '.join(NAMES)}.")
     if data is None:
-        return made_up(3 if name == "flyem" else 2)
-    return _flyem(data) if name == "flyem" else _bbbc039(data)
+        return made_up(2 if name == "bbbc039" else 3)
+    return {"cremi": _cremi, "flyem": _flyem, "bbbc039": _bbbc039}[name](data)
+
+
+def _cremi(data: Path) -> Benchmark:
+    """Return the samples of CREMI at half of their size within sections (methods B1, B7)."""
+    split = neurons.cremi(data / "cremi")
+    return Benchmark(
+        "lsim-cremi",
+        "CREMI as in the paper: samples A, B and most of C for training and the end of C for "
+        "scoring, at half of the size within sections. Both label images are cut into connected "
+        "components before they are scored.",
+        [_halved(item) for item in split.training],
+        [_halved(item) for item in split.validation],
+        _model("cremi", 3, ("CREMI, samples A, B and C", "")),
+        _objective(3),
+        settings={**VOLUME_CROPS, "scale": (1.0, 1.0)},
+        published_crops={"batch_size": 1, "crop": 272, "crop_depth": 13},
+    )
 
 
 def _flyem(data: Path) -> Benchmark:
@@ -68,15 +96,7 @@ def _flyem(data: Path) -> Benchmark:
         [held_out],
         _model("flyem", 3, ("FlyEM, medulla of the fly, sections 0 to 149", "CC-BY-3.0")),
         _objective(3),
-        settings={
-            "batch_size": 1,
-            "crop": 96,
-            "crop_depth": 14,
-            "background": "ignored",
-            "geometric_probability": 0.5,
-            "elastic_amplitude": 2.0,
-            "scale": (0.9, 1.1),
-        },
+        settings={**VOLUME_CROPS, "scale": (0.9, 1.1)},
         # The images measure 250 x 250 pixels in plane, and the authors have 272 x 272.
         published_crops={"batch_size": 1, "crop": 240, "crop_depth": 13},
     )
@@ -105,6 +125,15 @@ def _bbbc039(data: Path) -> Benchmark:
         },
         published_crops={"batch_size": 1, "crop": 272},
     )
+
+
+def _halved(item: LabelledImage) -> LabelledImage:
+    """Return a volume at half of its size within sections."""
+    image = np.asarray(item.image, dtype=np.float32)
+    even = image[:, : image.shape[1] // 2 * 2, : image.shape[2] // 2 * 2]
+    depth, height, width = even.shape
+    small = even.reshape(depth, height // 2, 2, width // 2, 2).mean(axis=(2, 4))
+    return replace(item, image=small, labels=item.labels[:, 1::2, 1::2])
 
 
 def made_up(ndim: int) -> Benchmark:
