@@ -57,10 +57,10 @@ def test_all_levels_are_measured_on_the_same_noise() -> None:
 
 def test_figures_are_told_as_a_table_and_as_a_picture(tmp_path: Path) -> None:
     points = [
-        Point("", 0.0, "averaged", "mutex", [0.9]),
-        *(Point(kind, 0.4, "averaged", "mutex", [0.7, 0.8]) for kind in KINDS),
+        Point("", 0.0, "averaged", "mutex", [[0.85, 0.95]]),
+        *(Point(kind, 0.4, "averaged", "mutex", [[0.6, 0.8], [0.8, 0.8]]) for kind in KINDS),
     ]
-    figures = NoiseFigures("some", "aji", 4, points)
+    figures = NoiseFigures("some", "aji", 2, points)
     lines = figures.markdown().splitlines()
     assert lines[2] == "| noise | level | MaskAggr, MWS |"
     assert lines[4] == "| none | 0 | 0.900 |"
@@ -69,6 +69,17 @@ def test_figures_are_told_as_a_table_and_as_a_picture(tmp_path: Path) -> None:
     figures.save(tmp_path)
     assert json.loads((tmp_path / "mask-noise-some.json").read_text())["points"][1]["level"] == 0.4
     assert (tmp_path / "mask-noise-some.png").stat().st_size > 1000
+
+
+def test_partitions_are_compared_image_by_image() -> None:
+    points = [
+        Point("", 0.0, "averaged", "mutex", [[0.5, 0.9]]),
+        Point("", 0.0, "averaged", "average", [[0.4, 0.82]]),
+    ]
+    told = NoiseFigures("some", "aji", 2, points).markdown()
+    assert "MaskAggr: MWS better than WSDT + GaspAvg by +0.0900 ± 0.0100" in told
+    errors = NoiseFigures("some", "cremi", 2, points).markdown()
+    assert "MaskAggr: MWS better than WSDT + GaspAvg by -0.0900 ± 0.0100" in errors
 
 
 def test_the_command_names_what_it_needs(tmp_path: Path) -> None:

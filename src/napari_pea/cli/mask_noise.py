@@ -29,7 +29,7 @@ def mask_noise(
     ] = None,
     images: Annotated[int, typer.Option(help="How many validation images of bbbc039.")] = 4,
     levels: Annotated[
-        str | None, typer.Option(help="Standard deviations of the noise, such as 0.1,0.4.")
+        str | None, typer.Option(help="Standard deviations of the noise, such as 0.1,0.4; 0: none.")
     ] = None,
     seeds: Annotated[int, typer.Option(help="How often noise is drawn.")] = 2,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
@@ -57,11 +57,12 @@ def mask_noise(
         if not isinstance(known, MaskModel):
             raise InputError(f"The model {model!r} has no masks: choose one of LSIM.")
         loaded, shown = known, validation_images(data, known.ndim, images)
+    strengths = () if levels == "0" else numbers_above_zero(levels, "--levels") or LEVELS
     with cancel_on_interrupt() as cancel, progress_bar("Measuring") as progress:
         figures = measure_noise(
             loaded,
             shown,
-            levels=numbers_above_zero(levels, "--levels") or LEVELS,
+            levels=strengths,
             seeds=seeds,
             progress=progress,
             cancel=cancel,

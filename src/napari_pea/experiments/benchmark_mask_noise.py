@@ -19,7 +19,13 @@ from napari_pea.experiments.neurons_em import volume
 from napari_pea.experiments.nuclei import bbbc039_images
 from napari_pea.experiments.papers import lsim_benchmarks
 from napari_pea.experiments.papers.lsim import ROUTE_TITLES, SOURCE_TITLES
-from napari_pea.experiments.papers.lsim_scoring import METRICS, affinities_of, objects_of, scored
+from napari_pea.experiments.papers.lsim_scoring import (
+    METRICS,
+    affinities_of,
+    better,
+    objects_of,
+    scored,
+)
 from napari_pea.experiments.papers.report import HEADINGS
 
 if TYPE_CHECKING:
@@ -54,15 +60,20 @@ class Point:
     source, route : str
         Where affinities come from, and how objects are made of them: see
         `napari_pea.experiments.papers.lsim_scoring`.
-    scores : list of float
-        The mean over the images, for each seed.
+    by_image : list of list of float
+        The score of each image, for each seed.
     """
 
     kind: str
     level: float
     source: str
     route: str
-    scores: list[float]
+    by_image: list[list[float]]
+
+    @property
+    def scores(self) -> list[float]:
+        """The mean over the images, for each seed."""
+        return [float(np.mean(scores)) for scores in self.by_image]
 
 
 @dataclass(frozen=True)
@@ -110,12 +121,31 @@ class NoiseFigures:
                 cells = [_cell(point.scores) for point in points]
                 if points[0].kind or kind == next(iter(KINDS)):
                     rows.append([points[0].kind or "none", f"{points[0].level:g}", *cells])
+        images = f"mean over {self.n_images} images" if self.n_images > 1 else "one image"
         lines = [
-            f"{HEADINGS[self.metric]} of `{self.model}`, mean over {self.n_images} images.",
+            f"{HEADINGS[self.metric]} of `{self.model}`, {images}.",
+            *self._without_noise(),
             "",
             *(f"| {' | '.join(row)} |" for row in (headings, ["---"] * len(headings), *rows)),
         ]
         return "\n".join(lines) + "\n"
+
+    def _without_noise(self) -> list[str]:
+        """Return by how much one partition is better than the other if there is no noise."""
+        clean = {(p.source, p.route): p.by_image[0] for p in self.points if not p.kind}
+        one, other = ROUTE_TITLES
+        lines = []
+        for source in dict.fromkeys(source for source, _ in clean):
+            pairs = zip(clean.get((source, one), ()), clean.get((source, other), ()), strict=False)
+            gains = [better(self.metric, *pair) for pair in pairs]
+            if len(gains) > 1:
+                error = float(np.std(gains, ddof=1)) / len(gains) ** 0.5
+                lines.append(
+                    f"- Without noise, {SOURCE_TITLES[source]}: {ROUTE_TITLES[one]} better than "
+                    f"{ROUTE_TITLES[other]} by {np.mean(gains):+.4f} ± {error:.4f} (standard error "
+                    "of the mean over images)."
+                )
+        return lines
 
     def save(self, folder: Path) -> None:
         """Write the table as Markdown and as JSON, and the curves as a picture.
@@ -134,7 +164,7 @@ class NoiseFigures:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(11, 3.6), layout="constrained")
+        figure = Figure(figsize=(11, 4.2), layout="constrained")
         FigureCanvasAgg(figure)
         sources = list(dict.fromkeys(source for source, _ in self.ways))
         colours = {source: f"C{number}" for number, source in enumerate(sources)}
@@ -154,7 +184,8 @@ class NoiseFigures:
             axes.set(title=f"noise {kind}", xlabel="standard deviation of the noise")
             axes.grid(alpha=0.3)
         figure.axes[0].set_ylabel(HEADINGS[self.metric])
-        figure.axes[-1].legend(frameon=False, fontsize=8)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
         with atomic_write(path) as temporary:
             figure.savefig(temporary, dpi=110, format="png")
 
@@ -266,9 +297,7 @@ def measure_noise(
                         runs[seed].append(scored(labels, item.labels)[metric])
                 done += 1
     progress(total, total)
-    points = [
-        Point(*case, [float(np.mean(scores)) for scores in runs]) for case, runs in found.items()
-    ]
+    points = [Point(*case, runs) for case, runs in found.items()]
     return NoiseFigures(model.name, metric, len(images), points)
 
 
