@@ -9,14 +9,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Tests run in so many processes, each with one thread and windows of its own.
 PROCESSES ?= 2
+PYTEST := OMP_NUM_THREADS=1 scripts/with-display.sh $(BIN)/pytest
 
 # The set-up is done again only when one of these changed.
 SETUP_FILES := pyproject.toml setup.cfg constraints.txt scripts/setup-venv.sh
 # Each stamp records a finished installation of the extras in its name.
 GUI := $(VENV)/.installed-gui
-DEV := $(VENV)/.installed-gui-dev
+DEV := $(VENV)/.installed-gui-dev-docs
 
-.PHONY: help demo test lint format system clean docs-pictures
+.PHONY: help demo test check lint format coverage test-times docs docs-pictures package-check clean system
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,8 +25,10 @@ help: ## Show this list
 demo: system $(GUI) ## Segment a sample image with the model `nuclei`; the pictures go to demo/
 	scripts/with-display.sh $(BIN)/napari-pea demo
 
-test: system lint ## Check everything: ruff, mypy, pytest
-	OMP_NUM_THREADS=1 scripts/with-display.sh $(BIN)/pytest -n $(PROCESSES) --dist loadfile
+test: system lint docs ## Check everything: ruff, mypy, the pages, pytest
+	$(PYTEST) -n $(PROCESSES) --dist loadfile
+
+check: test package-check ## Check everything, and the package that would be released
 
 lint: $(DEV) ## Check style and types only
 	$(BIN)/ruff check
@@ -36,11 +39,24 @@ format: $(DEV) ## Mend the style of the code where a tool can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+coverage: $(DEV) ## Tell how much of the core its own tests run
+	$(PYTEST) tests/core --cov=napari_pea.core --cov-report=term:skip-covered
+
+test-times: system $(DEV) ## Tell how long the tests take, by suite, and which are the slowest
+	$(PYTEST) -q --durations=20 --junit-xml=.pytest_cache/times.xml
+	$(BIN)/python scripts/test-times.py .pytest_cache/times.xml
+
+docs: $(DEV) ## Build the pages as a site in site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 docs-pictures: system $(GUI) ## Take the pictures of the documentation again
 	scripts/with-display.sh $(BIN)/python scripts/docs-pictures.py
 
+package-check: system $(DEV) ## Build the package, install it into an empty environment and run the demo there
+	scripts/check-package.sh $(BIN)/python
+
 clean: ## Remove the virtual environment and what the tools leave behind
-	rm -rf $(VENV) build dist demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist demo site .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 system:
 	@scripts/setup-system.sh
@@ -50,5 +66,5 @@ $(GUI): $(SETUP_FILES)
 	@touch $@
 
 $(DEV): $(SETUP_FILES)
-	scripts/setup-venv.sh $(VENV) gui,dev
+	scripts/setup-venv.sh $(VENV) gui,dev,docs
 	@touch $(GUI) $@

@@ -58,15 +58,26 @@ class Embedding:
         return self.vectors
 
     def affinities(self, offsets: Sequence[Offset]) -> NDArray[np.float32]:
-        """Return the affinities of some offsets, shape (N, *spatial)."""
+        """Return the affinities of some offsets.
+
+        Parameters
+        ----------
+        offsets : sequence of tuple of int
+            Steps in pixels, in NumPy axis order.
+
+        Returns
+        -------
+        array of float32, shape (N, *spatial)
+            Between 0 and 1; 0 where a pair leaves the image.
+        """
         return embedding_affinities(self.vectors, offsets)
 
     def uncertainties(self, _: Sequence[Offset]) -> None:
-        """Return None: an embedding does not tell how uncertain it is."""
+        """Return None, whatever the offsets: an embedding does not tell how uncertain it is."""
         return None
 
     def pair_values(self, offsets: Sequence[Offset]) -> PairValues:
-        """Return where kernels find the affinities of some offsets."""
+        """Return where kernels find the affinities of some `offsets`."""
         rows = np.moveaxis(pixel_major(self.vectors), 0, -1)
         return PairValues.of_vectors(rows.reshape(-1, rows.shape[-1]), len(offsets))
 

@@ -94,11 +94,14 @@ class Segmenter:
     ----------
     model : Embedder or AffinityPredictor
         See `napari_pea.core.predictors`.
-    image : array-like
-        See `napari_pea.core.image.prepare_image` for `channel` and `channel_axis` too.
+    image : array-like, shape (*spatial) or with channels
+        Raw intensities of any type.
+    channel, channel_axis : int, optional
+        Which channel to use and which axis holds the channels.
     tile, halo : int, optional
-        See `napari_pea.core.predict.predict`.
-    partition : callable
+        Side of the tiles, and what they drop at each side, in pixels; by default what suits the
+        network.
+    partition : callable, optional
         How what the model says becomes raw labels; by default as the settings say.
 
     Examples
@@ -174,7 +177,7 @@ class Segmenter:
         return part
 
     def has_evidence(self, settings: SegmentationSettings) -> bool:
-        """Whether labels of these settings need the network no more."""
+        """Return whether labels of these `settings` need the network no more."""
         if self._whole is not None:
             return self._whole[0].has_evidence(settings)
         return self._averages(settings) in self._evidence
@@ -245,6 +248,11 @@ class Segmenter:
     ) -> Embedding:
         """Return the embedding of the image; the network runs on the first call only.
 
+        Parameters
+        ----------
+        progress, cancel
+            See `segment`.
+
         Raises
         ------
         InputError
@@ -261,7 +269,25 @@ class Segmenter:
     def affinities(
         self, neighborhood: Neighborhood, *, cancel: CancelToken | None = None
     ) -> NDArray[np.float32]:
-        """Return the affinities of a neighborhood, shape (N, *spatial); not kept."""
+        """Return the affinities of a neighborhood, which are not kept.
+
+        Parameters
+        ----------
+        neighborhood : Neighborhood
+            Which pixel pairs.
+        cancel : CancelToken, optional
+            Stops the job when set.
+
+        Returns
+        -------
+        array of float32, shape (N, *spatial)
+            One channel for each offset; 0 where a pair leaves the image.
+
+        Raises
+        ------
+        InputError
+            If the model does not know these pairs.
+        """
         return self.evidence(cancel=cancel).affinities(neighborhood.offset_list)
 
     def _averages(self, settings: SegmentationSettings) -> bool:

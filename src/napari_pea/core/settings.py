@@ -148,6 +148,11 @@ class SegmentationSettings:
 
         With other ranges, z ranges follow unless they are given too: see `z_ranges_for`.
 
+        Parameters
+        ----------
+        **changes
+            The new values by their names.
+
         Raises
         ------
         InputError

@@ -266,6 +266,17 @@ class TrainingSettings:
         Share of the crops that show what the model knows already: see `replay`.
     seed : int
         Decides the initial weights and every random draw.
+    objective : ObjectiveSettings
+        What the loss is made of.
+    masks : MaskObjective
+        How masks are learned, for the kind "masks".
+    augmentation : AugmentationSettings
+        How crops are changed.
+
+    Raises
+    ------
+    InputError
+        If a value makes no sense.
     """
 
     iterations: int = 3000
