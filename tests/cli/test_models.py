@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -93,3 +95,59 @@ def test_what_cannot_be_done_to_a_model_is_said(fails: Callable[..., str]) -> No
     assert "There is no model 'elephants'" in fails("models", "delete", "elephants", "--yes")
     assert "There is a model 'broken' already" in fails("models", "duplicate", "tiny", "broken")
     assert "no model was deleted" in fails("models", "restore").lower()
+
+
+def test_a_model_file_is_imported_with_its_hash_shown(
+    run: Run, folder: Path, tiny_model_path: Path
+) -> None:
+    sha256 = hashlib.sha256(tiny_model_path.read_bytes()).hexdigest()
+    result = run("models", "import", tiny_model_path, "--name", "got", "--sha256", sha256)
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0] == "tiny: A small untrained network."
+    assert lines[1] == f"sha256 {sha256}"
+    assert lines[-1] == f"Imported as got: {folder / 'got.pea.safetensors'}"
+    assert "got" in run("models", "list").stdout
+
+
+@pytest.mark.usefixtures("folder")
+def test_importing_tells_what_is_wrong(run: Run, tiny_model_path: Path, tmp_path: Path) -> None:
+    def sentence(*arguments: object) -> str:
+        result = run("models", "import", *arguments)
+        assert result.exit_code == 2
+        return result.stderr
+
+    assert "There is no file" in sentence(tmp_path / "none.zip")
+    assert "is no archive" in sentence(__file__)
+    assert "another hash" in sentence(tiny_model_path, "--sha256", "0" * 64)
+    assert "does not begin with https://" in sentence("ftp://example.org/model.zip")
+
+
+def test_export_passes_everything_on(
+    run: Run, tmp_path: Path, tiny_model_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def export_model(model: str, path: Path, **options: Any) -> Path:
+        given.update(options, model=model, path=path)
+        return path
+
+    monkeypatch.setattr("napari_pea.models.zoo.export_model", export_model)
+    np.save(tmp_path / "image.npy", np.zeros((5, 6)))
+    result = run(
+        *("models", "export", tiny_model_path, "-o", tmp_path / "a.zip", "--licence", "MIT"),
+        *("--author", "Ann; X", "--author", "Bob", "--cite", "A, doi:10.1000/1"),
+        *("--sample", tmp_path / "image.npy", "--description", "Text."),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert given["authors"] == ["Ann; X", "Bob"]
+    assert given["citation"] == ["A, doi:10.1000/1"]
+    assert (given["licence"], given["description"], given["cover"]) == ("MIT", "Text.", None)
+    assert given["sample"].shape == (5, 6)
+    assert given["path"] == tmp_path / "a.zip"
+
+
+def test_export_needs_authors(run: Run, tiny_model_path: Path, tmp_path: Path) -> None:
+    result = run("models", "export", tiny_model_path, "-o", tmp_path / "a.zip")
+    assert result.exit_code == 2
+    assert "--author" in result.stderr

@@ -19,6 +19,7 @@ from napari_pea.cli.console import (
     progress_bar,
     whole_numbers,
 )
+from napari_pea.cli.fuzz import fuzz
 from napari_pea.cli.mask_noise import mask_noise
 from napari_pea.cli.masks import codes, masks
 from napari_pea.cli.volume_benchmark import volume
@@ -28,6 +29,7 @@ app.command()(volume)
 app.command()(masks)
 app.command()(codes)
 app.command()(mask_noise)
+app.command()(fuzz)
 app.command()(partitioners.partitioners)
 
 

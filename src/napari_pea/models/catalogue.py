@@ -11,7 +11,7 @@ import platformdirs
 
 from napari_pea.core.device import choose_device
 from napari_pea.core.errors import InputError
-from napari_pea.models.metadata import ModelMetadata
+from napari_pea.models.metadata import ModelMetadata, brings_program
 from napari_pea.models.model import Model
 from napari_pea.models.package import SUFFIX, load_network, read_metadata, save_model
 
@@ -120,7 +120,12 @@ def load_model(name_or_path: str | Path, device: str = "auto") -> Model:
     InputError
         If there is no such model or device, or the file is damaged.
     """
-    network, metadata = load_network(find_model(name_or_path))
+    path = find_model(name_or_path)
+    if brings_program(read_metadata(path)):
+        from napari_pea.models.zoo.foreign import load_foreign
+
+        return load_foreign(path, device)
+    network, metadata = load_network(path)
     return model_of(network, metadata, choose_device(device))
 
 

@@ -14,6 +14,8 @@ from napari_pea.core.settings import SegmentationSettings
 
 #: Raised when the format changes in a way that older versions cannot read.
 FORMAT_VERSION = 1
+#: How architectures are called that are a program of their authors, with 2d or 3d behind it.
+FOREIGN = "zoo"
 
 
 class DataSource(BaseModel):
@@ -112,3 +114,8 @@ class ModelMetadata(BaseModel):
             return value
         known = {field.name for field in fields(SegmentationSettings)}
         return {name: item for name, item in value.items() if name in known}
+
+
+def brings_program(metadata: ModelMetadata) -> bool:
+    """Whether a model file holds a network that is a program of its authors."""
+    return metadata.architecture.startswith(FOREIGN)

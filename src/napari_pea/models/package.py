@@ -155,7 +155,7 @@ def load_network(path: Path) -> tuple[Network, ModelMetadata]:
         If the file is missing, damaged, or not a model of this program.
     """
     metadata = read_metadata(path)
-    network = load_weights(metadata, _torch_tensors(path), str(path))
+    network = load_weights(metadata, torch_tensors(path), str(path))
     return network, metadata
 
 
@@ -231,16 +231,43 @@ def copy_model(source: Path, target: Path, **changes: Any) -> Path:
     InputError
         If a file cannot be read or written.
     """
+    metadata = read_metadata(source).model_copy(update=changes)
+    return save_tensors(target, _tensors(source), metadata)
+
+
+def save_tensors(path: Path, weights: Mapping[str, NDArray[Any]], metadata: ModelMetadata) -> Path:
+    """Write a model file as `save_model` does, of arrays as they are.
+
+    Parameters
+    ----------
+    path : Path
+        Where to write.
+    weights : mapping
+        Arrays by name.
+    metadata : ModelMetadata
+        The rest.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
     from safetensors.numpy import save_file
 
-    told = read_metadata(source).model_copy(update=changes).model_dump_json()
-    weights = _tensors(source)
+    told = metadata.model_dump_json()
     try:
-        with atomic_write(target) as temporary:
-            save_file(weights, temporary, metadata={KEY: told, HASH_KEY: _hash(told, weights)})
+        with atomic_write(path) as temporary:
+            save_file(
+                dict(weights), temporary, metadata={KEY: told, HASH_KEY: _hash(told, weights)}
+            )
     except (OSError, SafetensorError) as error:
-        raise InputError(f"The model could not be saved to {target}: {error}.") from error
-    return target
+        raise InputError(f"The model could not be saved to {path}: {error}.") from error
+    return path
 
 
 def model_hash(path: Path) -> str:
@@ -275,8 +302,14 @@ def _tensors(path: Path) -> dict[str, NDArray[Any]]:
     return _checked(path, "numpy")
 
 
-def _torch_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Return the weights of a model file for PyTorch."""
+def torch_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of a model file for PyTorch, if they are those it was written with.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged.
+    """
     return _checked(path, "pt")
 
 

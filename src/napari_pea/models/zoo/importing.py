@@ -9,11 +9,13 @@ from pathlib import Path
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.models.catalogue import check_name, list_models, user_folder
+from napari_pea.models.metadata import brings_program
 from napari_pea.models.package import SUFFIX, copy_model, load_network, load_weights, save_model
 from napari_pea.models.zoo.archive import open_archive
 from napari_pea.models.zoo.description import file_in, read_description
 from napari_pea.models.zoo.package_info import PackageInfo, own_metadata, read_package
 from napari_pea.models.zoo.state_dict import read_state_dict
+from napari_pea.models.zoo.trust import trust
 
 #: What the names of weights in our packages begin with.
 PREFIX = "network."
@@ -86,6 +88,13 @@ def import_model(
     progress(1, STEPS)
     if info.kind == "own":
         _import_own(info, target, changes, cancel)
+    elif info.kind == "affinities":
+        from napari_pea.models.zoo.adopting import adopt
+
+        adopt(info, target, changes, cancel)
+    elif info.metadata is not None and brings_program(info.metadata):
+        copy_model(path, target, **changes)
+        trust(target)
     else:
         load_network(path)
         copy_model(path, target, **changes)

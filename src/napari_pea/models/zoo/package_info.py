@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Offset
-from napari_pea.models.metadata import ModelMetadata
+from napari_pea.models.metadata import ModelMetadata, brings_program
 from napari_pea.models.package import SUFFIX, check_depth, read_metadata
 from napari_pea.models.zoo.archive import file_sha256, open_archive
 from napari_pea.models.zoo.description import Description, file_in, read_description
-from napari_pea.models.zoo.trust import is_foreign, is_trusted
+from napari_pea.models.zoo.trust import is_trusted
 
 #: Where our own metadata stand in the `config` of a package.
 KEY = "napari_pea"
@@ -181,7 +181,7 @@ def reasons_of(described: Description) -> tuple[str, ...]:
 
 def _of_model_file(path: Path, sha256: str) -> PackageInfo:
     metadata = read_metadata(path)
-    asks = is_foreign(metadata) and not is_trusted(path)
+    asks = brings_program(metadata) and not is_trusted(path)
     return PackageInfo(
         path,
         "model-file",

@@ -8,18 +8,10 @@ from pathlib import Path
 from napari_pea.core.errors import InputError
 from napari_pea.core.files import atomic_write
 from napari_pea.models.catalogue import user_folder
-from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.package import model_hash
 
 #: The list, in the user's folder: no model file can say of itself that it is trusted.
 NAME = "trusted.json"
-#: What architectures are called that bring a program of their own.
-FOREIGN = "zoo"
-
-
-def is_foreign(metadata: ModelMetadata) -> bool:
-    """Whether a model file holds a network that is a program of its authors."""
-    return metadata.architecture.startswith(FOREIGN)
 
 
 def is_trusted(path: Path) -> bool:
