@@ -144,6 +144,7 @@ def with_script(path: Path, ndim: int = 2, **arguments: Any) -> Path:
     letters, side = "zyx"[-ndim:], 48 if ndim == 2 else 24
     space = [{"type": "space", "id": letter, "size": side} for letter in letters]
     axes = [{"type": "batch"}, {"type": "channel", "channel_names": ["raw"]}, *space]
+    halo = {"halo": 10 if ndim == 2 else 4}  # how far the oracle looks
     shape = (1, 1, *[side] * ndim)
     told = {
         "format_version": "0.5.3",
@@ -156,7 +157,7 @@ def with_script(path: Path, ndim: int = 2, **arguments: Any) -> Path:
                 "preprocessing": [{"id": "scale_range", "kwargs": {"axes": list(letters)}}],
             }
         ],
-        "outputs": [{"id": "affinities", "axes": axes}],
+        "outputs": [{"id": "affinities", "axes": [*axes[:2], *(axis | halo for axis in space)]}],
         "weights": {
             "torchscript": {"source": "weights.pt"},
             "pytorch_state_dict": {"source": "x"},
