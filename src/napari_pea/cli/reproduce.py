@@ -53,6 +53,10 @@ def reproduce(
         str | None,
         typer.Option(help="Channels of the networks at 1/1 to 1/16, such as 16,32,64,128,256."),
     ] = None,
+    side: Annotated[
+        int | None,
+        typer.Option(help="Score only so many pixels in the middle of each axis (lsim-1)."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
@@ -74,6 +78,7 @@ def reproduce(
             on=on,
             as_published=as_published,
             widths=whole_numbers(widths, "--widths") or (),
+            side=side,
             device=device,
             progress=progress,
             cancel=cancel,

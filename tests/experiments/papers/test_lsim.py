@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -41,7 +42,8 @@ def test_goes_on_where_it_stopped(tmp_path: Path) -> None:
         if done == 3:
             token.cancel()
 
-    asked = {"quick": True, "seeds": 1, "device": "cpu", "on": "bbbc039"}
+    asked: dict[str, Any] = {"quick": True, "seeds": 1, "device": "cpu", "on": "bbbc039"}
+    asked["side"] = 40
     with pytest.raises(Cancelled):
         reproduce("lsim-1", None, tmp_path, progress=stop, cancel=token, **asked)
     steps: list[int] = []
@@ -49,10 +51,11 @@ def test_goes_on_where_it_stopped(tmp_path: Path) -> None:
         "lsim-1", None, tmp_path, progress=lambda done, total: steps.append(done), **asked
     )
     assert steps == [2, 4, 4, 5, 6, 6]
-    assert {path.name for path in (tmp_path / "lsim-made-up-2d").iterdir()} == {
+    assert {path.name for path in (tmp_path / "lsim-made-up-2d-40").iterdir()} == {
         "snb-0", "enb-0", "snb-enb-0",
     }  # fmt: skip
     assert tuple(report.metrics) == ("aji", "pq", "ap50")
+    assert report.notes[0].endswith("**Scored is only the middle, 40×40.**")
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
@@ -64,6 +67,8 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         reproduce("lsim-1", None, tmp_path, quick=True, on="usiigaci")
     with pytest.raises(InputError, match="one width for all arms"):
         reproduce("lsim-1", None, tmp_path, quick=True, widths=(4, 4, 4, 4, 4))
+    with pytest.raises(InputError, match="for the table lsim-1 only"):
+        reproduce("5", None, tmp_path, quick=True, side=40)
 
 
 def test_rows_of_the_paper_and_claims_are_rows_of_the_table() -> None:

@@ -28,6 +28,7 @@ from napari_pea.experiments.papers.lsim_scoring import (
 from napari_pea.experiments.papers.published import LSIM_TABLE_1
 from napari_pea.experiments.papers.report import Line, Report
 from napari_pea.experiments.papers.request import Request
+from napari_pea.experiments.uncertainty import middle_of
 from napari_pea.models.mask_model import MaskModel
 from napari_pea.models.model import Model
 from napari_pea.training.labelled import LabelledImage
@@ -159,6 +160,8 @@ def make_lsim(request: Request) -> list[Report]:
     if request.widths:
         raise InputError("This table has one width for all arms: leave widths out.")
     benchmark = lsim_benchmarks.choose(data, request.on)
+    if request.side is not None:
+        benchmark = _middle_of(benchmark, request.side)
     changes: dict[str, Any] = {**benchmark.settings}
     if request.as_published:
         changes |= {**PUBLISHED, **benchmark.published_crops}
@@ -249,6 +252,18 @@ def findings(outcomes: Sequence[Outcome], metric: str) -> str:
         gains = [better(metric, value(claim.winner, s), value(claim.loser, s)) for s in seeds]
         lines.append(f"- {claim.text}: {verdict(gains)}")
     return "\n".join(lines)
+
+
+def _middle_of(benchmark: Benchmark, side: int) -> Benchmark:
+    """Return a benchmark that is scored in the middle of its images."""
+    held_out = [middle_of(item, side) for item in benchmark.held_out]
+    sides = "×".join(map(str, held_out[0].labels.shape))
+    return replace(
+        benchmark,
+        name=f"{benchmark.name}-{side}",  # scores of other parts are other figures
+        note=f"{benchmark.note} **Scored is only the middle, {sides}.**",
+        held_out=held_out,
+    )
 
 
 def _trainer(

@@ -39,6 +39,7 @@ def reproduce(
     on: str | None = None,
     as_published: bool = False,
     widths: Sequence[int] = (),
+    side: int | None = None,
     device: str = "auto",
     progress: Progress = ignore_progress,
     cancel: CancelToken | None = None,
@@ -68,6 +69,9 @@ def reproduce(
         Whether crops and optimiser are those of the authors, which is for long runs only.
     widths : sequence of five int, optional
         Feature channels of the networks at 1/1 to 1/16.
+    side : int, optional
+        Score only so many pixels along each axis, in the middle of images; in the table of LSIM,
+        whose averaging of masks takes long.
     device : str
         "auto", "cuda", "mps" or "cpu".
     progress : callable
@@ -97,6 +101,8 @@ def reproduce(
             "Widths are five numbers of channels, at 1/1 to 1/16 of the size, such as "
             "16,32,64,128,256."
         )
+    if side is not None and (name != LSIM or side < 1):
+        raise InputError(f"A side is at least one pixel, and for the table {LSIM} only.")
     request = Request(
         name,
         data,
@@ -111,5 +117,6 @@ def reproduce(
         progress,
         cancel,
         changes,
+        side,
     )
     return MAKERS[name](request)

@@ -45,6 +45,8 @@ class Request:
         Stops the work when set.
     changes : mapping
         Values of `TrainingSettings` that all runs share.
+    side : int or None
+        Score only so many pixels along each axis, in the middle of images.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Request:
     progress: Progress = ignore_progress
     cancel: CancelToken | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
+    side: int | None = None
 
     def data_folder(self) -> Path | None:
         """Return the folder of the data, or None for a quick run.
