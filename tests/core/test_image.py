@@ -80,3 +80,8 @@ def test_the_image_is_not_changed() -> None:
     before = image.copy()
     prepare_image(image, 1, 2)
     np.testing.assert_array_equal(image, before)
+
+
+def test_rows_of_different_lengths_are_no_image() -> None:
+    with pytest.raises(InputError, match="rows of the same length"):
+        prepare_image([[1, 2, 3], [4, 5]], 1, 2)

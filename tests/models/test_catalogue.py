@@ -91,3 +91,8 @@ def test_a_model_of_a_run_is_added_under_a_new_name(folder: Path, tmp_path_facto
         add_model(run, "../x")
     assert add_model(run, "plain").exists()
     assert load_model("plain", "cpu").metadata.description == "Draft."
+
+
+def test_what_is_no_name_is_told_in_one_sentence() -> None:
+    with pytest.raises(InputError, match="its name or its file, not by None"):
+        load_model(None)

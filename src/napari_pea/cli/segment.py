@@ -163,7 +163,7 @@ def segment(
     if as_json:
         report = {"model": loaded.name, "settings": settings.as_dict()}
         print_json(report | {"images": [_report(item) for item in items]})
-    elif whole is not None:
+    elif whole is not None and (output / SUMMARY).exists():
         typer.echo(f"All objects: {output / SUMMARY}")
     if any(item.state is State.FAILED for item in items):
         raise typer.Exit(SOME_FAILED)

@@ -13,6 +13,20 @@ from napari_pea.core.errors import InputError
 LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
+def as_array(values: Any) -> NDArray[Any]:
+    """Return an array of what may be nested lists.
+
+    Raises
+    ------
+    InputError
+        If rows differ in length.
+    """
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InputError("An image needs rows of the same length.") from error
+
+
 def prepare_image(
     image: Any,
     in_channels: int,
@@ -50,7 +64,7 @@ def prepare_image(
         If the image is empty, constant, not finite, too thin, or has other axes or
         channels than the network can use.
     """
-    array = np.asarray(image)
+    array = as_array(image)
     if array.dtype.kind not in "buif":
         raise InputError(f"Images hold numbers or booleans; this one holds {array.dtype}.")
     if array.size == 0:

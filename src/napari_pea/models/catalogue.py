@@ -206,8 +206,10 @@ def find_model(name_or_path: str | Path) -> Path:
     Raises
     ------
     InputError
-        If no model has that name.
+        If no model has that name, or it is no name at all.
     """
+    if not isinstance(name_or_path, (str, Path)):
+        raise InputError(f"A model is named by its name or its file, not by {name_or_path!r}.")
     path = Path(name_or_path).expanduser()
     if path.name.endswith(SUFFIX) or path.is_file():
         return path

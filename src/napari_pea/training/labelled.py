@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.image import prepare_image
+from napari_pea.core.image import as_array, prepare_image
 from napari_pea.core.networks.base import Network
 from napari_pea.core.scaling import scaled_image, scaled_labels
 from napari_pea.models.metadata import ModelMetadata
@@ -68,17 +68,9 @@ def channels_of(images: Sequence[LabelledImage]) -> int:
     """
     if not images or images[0].channel is not None or images[0].channel_axis is None:
         return 1
-    shape = _as_array(images[0].image).shape
+    shape = as_array(images[0].image).shape
     axis = images[0].channel_axis
     return max(1, shape[axis]) if -len(shape) <= axis < len(shape) else 1
-
-
-def _as_array(values: Any) -> NDArray[Any]:
-    """Return an array of what may be nested lists."""
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise InputError("An image needs rows of the same length.") from error
 
 
 def annotated(
@@ -90,14 +82,14 @@ def annotated(
         what = item.name or f"image {number}"
         try:
             channels = prepare_image(
-                _as_array(item.image),
+                as_array(item.image),
                 network.in_channels,
                 network.ndim,
                 channel=item.channel,
                 channel_axis=item.channel_axis,
             )
             labels = annotated_labels(
-                _as_array(item.labels),
+                as_array(item.labels),
                 item.zero,
                 background=item.background,
                 region=item.region,
