@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari._app_model import get_app_model
 
 from napari_pea.core.networks import build_network
 from napari_pea.models import catalogue
@@ -144,6 +145,24 @@ def test_affinities_are_layers_and_other_models_take_their_place(hand: Any, band
     assert "tiles embedding" not in hand.names
     assert far not in hand.names
     assert name in hand.names
+
+
+def test_commands_of_the_palette_reach_the_new_controls(hand: Any, masks: Any) -> None:
+    commands = get_app_model().commands
+
+    def run(name: str) -> None:
+        commands.execute_command(f"napari-pea.{name}").result()
+        hand.wait()
+
+    run("toggle_averaging")
+    assert masks.calls == [False, True]
+    run("toggle_variance")
+    run("add_variance")
+    assert sum("variance" in name for name in hand.names) == 2
+    hand.find("model_combo").setCurrentText("tiny")
+    before = hand.dock._state.live.settings
+    run("toggle_averaging")  # it has no masks
+    assert hand.dock._state.live.settings == before
 
 
 def test_strokes_act_on_a_field(hand: Any, draw: Any) -> None:

@@ -160,9 +160,24 @@ def toggle_foreground(viewer: napari.viewer.Viewer) -> None:
     press(viewer, "foreground_check")
 
 
+def toggle_averaging(viewer: napari.viewer.Viewer) -> None:
+    """Average masks, or not."""
+    press(viewer, "average_check")
+
+
+def toggle_variance(viewer: napari.viewer.Viewer) -> None:
+    """Show the variance of averaged masks, or not."""
+    press(viewer, "variance_check")
+
+
 def add_affinity(viewer: napari.viewer.Viewer) -> None:
     """Show the chosen affinities."""
     press(viewer, "affinity_button")
+
+
+def add_variance(viewer: napari.viewer.Viewer) -> None:
+    """Show the variance of the chosen affinities."""
+    press(viewer, "variance_button")
 
 
 def copy_command(viewer: napari.viewer.Viewer) -> None:

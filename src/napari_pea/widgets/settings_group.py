@@ -353,6 +353,7 @@ class SettingsGroup(QWidget):
         for widget in (self.z_ranges_edit, self._z_label):
             widget.setVisible(live.ndim == 3)
         self.average_check.setVisible(live.can_average)
+        self.average_check.setEnabled(live.can_average)
         self.known_label.setText(known_text(known))
         self.known_label.setVisible(known.is_limited)
 

@@ -143,6 +143,7 @@ class ShowGroup(QWidget):
         self.variance_button.setEnabled(can_add and has_variances)
         for widget in (self.variance_check, self.variance_button):
             widget.setVisible(live.can_average)
+        self.variance_check.setEnabled(live.can_average)
         # Models of affinities have colours only if they tell the codes behind them.
         has_colors = not live.known.is_limited
         if session is not None and session.result is not None:
