@@ -296,7 +296,11 @@ def models_dock() -> Image.Image:
 def batch_dock() -> Image.Image:
     """Show a folder of which one file is damaged, after a run."""
     image = load_sample("nuclei").image
-    with tempfile.TemporaryDirectory() as folder, opened(kind=BatchWindow) as window:
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as scratch, opened(kind=BatchWindow) as window:
+        os.chdir(scratch)
+        folder = "plate 7"
+        Path(folder).mkdir()
         for row, name in enumerate("ABC"):
             for column in range(2):
                 well = image[170 * row : 170 * row + 170, 256 * column : 256 * column + 256]
@@ -311,7 +315,9 @@ def batch_dock() -> Image.Image:
         window.find("batch_open_button").click()
         window.viewer.reset_view()
         window.turn(0.5)
-        return window.picture()
+        picture = window.picture()
+        os.chdir(before)
+        return picture
 
 
 def closest(features: Any) -> tuple[np.ndarray, np.ndarray]:

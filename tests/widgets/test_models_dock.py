@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.qt.threading import WorkerBase
-from qtpy.QtWidgets import QMessageBox
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_pea import list_models
 from napari_pea.models.package import copy_model, read_metadata
@@ -37,6 +40,15 @@ class ModelsHand(Hand):
         found = self.find("models_list")
         (row,) = [n for n in range(found.count()) if found.item(n).text() == text]
         found.setCurrentRow(row)
+
+    def unfold(self, name: str) -> None:
+        """Unfold a part of the dock and wait until its controls have their place."""
+        fold = self.find(name)
+        fold.expand(animate=False)
+        self._qtbot.waitUntil(
+            lambda: fold.content().height() >= fold.content().minimumSizeHint().height(),
+            timeout=PATIENCE,
+        )
 
     def rename(self, new: str) -> None:
         self.find("models_name_edit").setText(new)
@@ -256,3 +268,116 @@ def test_a_damaged_file_opens_a_card_that_says_so(
     assert hand.listed()[-1] == "cut (damaged)"
     assert "is damaged" in hand.card
     assert not hand.find("models_add_button").isEnabled()
+
+
+def test_the_form_says_what_a_package_tells(
+    hand: ModelsHand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    path, written = tmp_path / "sent.zip", []
+
+    def export(model: Path, path: Path, **told: Any) -> Path:
+        told["progress"](1, 5)
+        written.append((model, path, told))
+        return path
+
+    monkeypatch.setattr("napari_pea.models.zoo.export_model", export)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    image = hand.viewer.add_image(np.eye(8), name="cells")
+    hand.unfold("models_export_fold")
+    hand.choose("tiny")
+    button = hand.find("models_export_button")
+    assert not button.isEnabled()
+    assert button.toolTip() == "Say who made the model first."
+    hand.find("models_authors_edit").setText("Ada Lovelace; London | Ann")
+    hand.find("models_licence_combo").setCurrentText("MIT")
+    hand.find("models_sample_check").click()
+    hand.click("models_export_button")
+    hand.wait()
+    assert hand.status == f"Exported 'tiny' to {path}; it was run again."
+    ((model, target, told),) = written
+    assert (model, target) == (folder / "tiny.pea.safetensors", path)
+    assert told["authors"] == ("Ada Lovelace; London", "Ann")
+    assert (told["licence"], told["citation"]) == ("MIT", None)
+    assert told["sample"] is image.data
+    hand.choose("broken (damaged)")
+    assert not button.isEnabled()
+
+
+def test_a_file_is_imported_if_its_hash_is_right(
+    hand: ModelsHand, tmp_path: Path, folder: Path
+) -> None:
+    path = copy_model(folder / "tiny.pea.safetensors", tmp_path / "sent.pea.safetensors")
+    digest = sha256(path.read_bytes()).hexdigest()
+    hand.unfold("models_import_fold")
+    hand.find("models_import_edit").setText(str(path))
+    hand.click("models_import_button")
+    hand.wait()
+    # Its name is taken: one sentence says so.
+    assert "There is a model 'tiny' already" in hand.status
+    hand.choose("tiny")
+    hand.rename("old")
+    hand.find("models_hash_edit").setText("0" * 64)
+    hand.click("models_import_button")
+    hand.wait()
+    assert "another hash" in hand.status
+    hand.find("models_hash_edit").setText(digest)
+    hand.click("models_import_button")
+    hand.wait()
+    assert hand.status == f"Imported 'tiny'; SHA-256 {digest[:16]}…, as it should be."
+    assert hand.listed() == ["shipped", "broken (damaged)", "old", "tiny"]
+    assert "imported: sent.pea.safetensors" in hand.card
+
+
+def test_code_of_others_runs_only_if_the_user_agrees(
+    hand: ModelsHand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    imported: list[bool] = []
+    told = SimpleNamespace(
+        name="foreign", needs_consent=True, reasons=("It runs net.py.",), sha256="ab" * 32
+    )
+
+    def take(path: Path, *, trust_code: bool, folder: Path, **_: Any) -> Path:
+        imported.append(trust_code)
+        return copy_model(
+            folder / "tiny.pea.safetensors", folder / "foreign.pea.safetensors", name="foreign"
+        )
+
+    monkeypatch.setattr("napari_pea.models.zoo.read_package", lambda _: told)
+    monkeypatch.setattr("napari_pea.models.zoo.import_model", take)
+    hand.unfold("models_import_fold")
+    hand.find("models_import_edit").setText(str(tmp_path / "foreign.zip"))
+    hand.click("models_import_button")
+    hand.wait()
+    assert imported == []
+    assert "runs code of its authors (It runs net.py.)" in hand.status
+    hand.find("models_trust_check").click()
+    hand.click("models_import_button")
+    hand.wait()
+    assert imported == [True]
+    assert "foreign" in hand.listed()
+    # Agreed to for this file alone.
+    hand.find("models_import_edit").setText(str(tmp_path / "another.zip"))
+    assert not hand.find("models_trust_check").isChecked()
+
+
+def test_fetching_a_model_can_be_cancelled(
+    hand: ModelsHand, monkeypatch: pytest.MonkeyPatch, qtbot: Any
+) -> None:
+    begun = Event()
+
+    def fetch(url: str, *, progress: Any, cancel: Any, **_: Any) -> Path:
+        progress(1_500_000, 3_000_000)
+        begun.set()
+        while True:
+            cancel.check()
+
+    monkeypatch.setattr("napari_pea.models.zoo.download", fetch)
+    hand.unfold("models_import_fold")
+    hand.find("models_import_edit").setText("https://example.org/model.zip")
+    hand.click("models_import_button")
+    qtbot.waitUntil(begun.is_set, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: "1.5 MB" in hand.status, timeout=PATIENCE)
+    assert hand.find("models_progress").value() == 1_500_000
+    hand.click("models_cancel_button")
+    hand.wait()
+    assert hand.status == "Cancelled; nothing was changed."

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 #: The files are listed when nothing was typed for so long, in milliseconds.
 STILL_MS = 400
 #: The entries of the list of settings.
-RECOMMENDED, OF_DOCK = "recommended by the model", "of the Segment dock"
+RECOMMENDED, OF_DOCK = "the model's", "the Segment dock's"
 _READY = "Choose a folder of images and a model, then click Run."
 LEFT = "Cancelled; what is done is kept, and Run goes on."
 
@@ -190,7 +190,7 @@ class BatchDock(QScrollArea):
     def idle(self) -> bool:
         """Whether nothing is under way or about to be."""
         busy = self._progress.busy or self._listing.busy
-        return not (busy or self._still.isActive())
+        return not (busy or self._still.isActive() or self._lister.saying)
 
     def _on_input_changed(self, text: str) -> None:
         """Propose a folder beside the images, unless the user has chosen one."""

@@ -32,12 +32,14 @@ from napari_pea.models.shelf import (
     rename_model,
     restore_model,
 )
-from napari_pea.widgets.controls import Fold, follow_models, refresh_model_lists
+from napari_pea.widgets.controls import Fold, follow_models, is_image, refresh_model_lists
 from napari_pea.widgets.forms import row
 from napari_pea.widgets.jobs import Job, JobRunner
 from napari_pea.widgets.models_card import ModelCard
 from napari_pea.widgets.models_list import ModelsList
+from napari_pea.widgets.models_share import ExportGroup, ImportGroup
 from napari_pea.widgets.preferences import preferences
+from napari_pea.widgets.sources import level_zero
 from napari_pea.widgets.state import SegmentState, unproxied
 from napari_pea.widgets.work import Report
 
@@ -92,6 +94,8 @@ class ModelsDock(QScrollArea):
         self.add_button = self._button("models_add_button", "Add to your models")
         self.cancel_button = self._button("models_cancel_button", "Cancel")
         self.cancel_button.setToolTip("Stop what is under way; nothing is changed.")
+        self.import_group = ImportGroup(self.start, lambda: self.folder)
+        self.export_group = ExportGroup(self.start, self.models.entry, self._sample)
         self.progress_bar = QProgressBar(self)
         self.progress_bar.setObjectName("models_progress")
         self.progress_bar.setMaximumHeight(self.fontMetrics().lineSpacing())
@@ -121,7 +125,13 @@ class ModelsDock(QScrollArea):
         layout.addWidget(self.progress_bar)
         layout.addWidget(self.cancel_button)
         layout.addWidget(self.status_label)
+        import_fold = Fold("models_import_fold", "Import", self.import_group)
+        export_fold = Fold("models_export_fold", "Export", self.export_group)
+        for fold in (import_fold, export_fold):
+            fold.collapse(animate=False)  # the card is what most look for
         layout.addWidget(Fold("models_change_fold", "Change", change))
+        layout.addWidget(import_fold)
+        layout.addWidget(export_fold)
         layout.addWidget(Fold("models_card_fold", "Card", self.card))
         layout.addStretch(1)
         self.setWidget(content)
@@ -203,7 +213,13 @@ class ModelsDock(QScrollArea):
         entry = self.models.entry()
         self.card.show_entry(entry, None if entry is None else stored_picture(entry))
         self.name_edit.setText("" if entry is None else entry.name)
+        self.export_group.show_entry(entry)
         self._enable()
+
+    def _sample(self) -> Any:
+        """Return the pixels of the selected image, if one is selected."""
+        layer = self._viewer.layers.selection.active
+        return None if layer is None or not is_image(layer) else level_zero(layer)
 
     def _enable(self, _: object = None) -> None:
         """Let the user click what makes sense."""
@@ -231,6 +247,8 @@ class ModelsDock(QScrollArea):
             button.setToolTip(stays if built_in else tooltip)
         self.duplicate_button.setToolTip("Copy the model into your folder.")
         self.add_button.setToolTip(f"Copy the model to {self.folder}.")
+        self.import_group.enable(busy=busy)
+        self.export_group.enable(busy=busy)
         deleted = last_deleted(folder=self.folder)
         self.undo_button.setEnabled(deleted is not None and not busy)
         self.undo_button.setToolTip(

@@ -33,6 +33,7 @@ def import_model(
     sha256: str | None = None,
     name: str | None = None,
     origin: str | None = None,
+    folder: Path | None = None,
     progress: Progress = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> Path:
@@ -51,6 +52,8 @@ def import_model(
         What the model is to be called; by default what the file says.
     origin : str, optional
         Where the file is from, for the user; by default its name.
+    folder : Path, optional
+        Of the user's models; by default `user_folder`.
     progress : callable
         Told the steps done and the steps in all.
     cancel : CancelToken, optional
@@ -80,9 +83,9 @@ def import_model(
         )
     called = name or default_name(info)
     check_name(called)
-    if any(entry.name == called for entry in list_models()):
+    if any(entry.name == called for entry in list_models(folder)):
         raise InputError(f"There is a model {called!r} already: give this one another name.")
-    target = user_folder() / f"{called}{SUFFIX}"
+    target = (folder or user_folder()) / f"{called}{SUFFIX}"
     changes = {"name": called, "imported_from": origin or path.name}
     check_cancel(cancel)
     progress(1, STEPS)
