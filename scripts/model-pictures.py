@@ -1,7 +1,7 @@
 """Make the pictures on the cards of the shipped models: scripts/model-pictures.py DATA.
 
-DATA holds the folders `usiigaci` and `flyem` (see docs/models.md). The picture of `nuclei` is of
-the sample image, that of `nuclei-3d` of a made-up volume.
+DATA holds the folders `usiigaci` and `flyem` (see docs/models.md). Those of nuclei
+are of the sample image, or of a made-up volume.
 """
 
 from __future__ import annotations
@@ -52,12 +52,15 @@ IMAGES: dict[str, tuple[Callable[[Path], Any], int]] = {
     "cells": (cells, 2 * SIDE),
     "neurons-em": (neurons_em, SIDE),
     "nuclei-3d": (nuclei_3d, SIDE),
+    "nuclei-lsim": (nuclei, SIDE),
+    "neurons-em-lsim": (neurons_em, SIDE),
 }
 
 
-def main(data: Path) -> None:
-    """Segment the image of each model and keep a piece of it."""
-    for name, (load, side) in IMAGES.items():
+def main(data: Path, names: list[str]) -> None:
+    """Segment the image of each model, or of those named, and keep a piece of it."""
+    for name in names or IMAGES:
+        load, side = IMAGES[name]
         image = load(data)
         labels = segment(image, name).labels
         if image.ndim == 3:
@@ -70,4 +73,4 @@ def main(data: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])
