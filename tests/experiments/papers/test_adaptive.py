@@ -25,8 +25,8 @@ def model(tiny_model_path: Path) -> Model:
 
 def test_ranges_are_those_of_the_paper_in_pixels_of_the_network(model: Model) -> None:
     plain = adaptive_settings(model)
-    assert list(plain) == ["five-4", "five-8", "nine-8", "recommended", "recommended-diagonals"]
-    assert plain["recommended-diagonals"] == model.recommended.updated(connectivity=8)
+    assert list(plain) == ["five-4", "five-8", "nine-8", "recommended", "recommended-otherwise"]
+    assert plain["recommended-otherwise"] == model.recommended.updated(connectivity=8)
     assert plain["five-8"].ranges == (1, 3, 5, 9, 27)
     assert plain["five-8"].connectivity == 8
     assert len(plain["nine-8"].ranges) == 9
@@ -53,8 +53,11 @@ def test_models_of_fixed_pairs_are_compared_on_the_pairs_they_know() -> None:
     assert found["all-4"].ranges == (1, 4, 8)
     diagonal = tuple((-step, sign * step) for step in (1, 4) for sign in (-1, 1))
     assert list(adaptive_settings(Masks((*straight, *diagonal)))) == [
-        "all-4", "recommended", "recommended-diagonals",
+        "all-4", "recommended", "recommended-otherwise",
     ]  # fmt: skip
+    wide = Masks((*straight, *diagonal))
+    wide.recommended = wide.recommended.updated(connectivity=8)
+    assert adaptive_settings(wide)["recommended-otherwise"].connectivity == 4
 
 
 def test_every_choice_is_told_with_its_paired_difference(model: Model, tmp_path: Path) -> None:
@@ -67,7 +70,7 @@ def test_every_choice_is_told_with_its_paired_difference(model: Model, tmp_path:
         "1 3 5 9 27, 8 neighbours",
         "nine ranges, 8 neighbours",
         "recommended by `tiny`",
-        "the same ranges with all diagonals",
+        "the same ranges, other neighbours",
     ]
     assert report.lines[2].paper == {"sbd": 0.774, "dic": 1.55}
     stored = json.loads((tmp_path / "table-7-tiny-images.json").read_text())["images"]

@@ -42,8 +42,9 @@ CHOICES: dict[int, dict[str, dict[str, Any]]] = {
         "nine-26": {"ranges": NINE, "connectivity": 26},
     },
 }
-#: Choices that are not of the paper: what the model recommends, and that with all diagonals.
-RECOMMENDED, DIAGONALS = "recommended", "recommended-diagonals"
+#: Choices that are not of the paper: what the model recommends, and the same ranges with all
+#: diagonals, or with none where it recommends them.
+RECOMMENDED, OTHERWISE = "recommended", "recommended-otherwise"
 
 
 def make_adaptive(request: Request) -> list[Report]:
@@ -103,7 +104,8 @@ def adaptive_settings(model: Model) -> dict[str, SegmentationSettings]:
     """
     own = model.recommended
     small, *_, widest = CONNECTIVITIES[model.ndim]
-    more = {RECOMMENDED: own, DIAGONALS: own.updated(connectivity=widest)}
+    other = small if own.connectivity == widest else widest
+    more = {RECOMMENDED: own, OTHERWISE: own.updated(connectivity=other)}
     known = known_offsets(model)
     if known.is_limited:
         all_of_it = {
@@ -267,8 +269,8 @@ def _title(model: Model, name: str) -> str:
     """Return what a choice is called."""
     if name == RECOMMENDED:
         return f"recommended by `{model.name}`"
-    if name == DIAGONALS:
-        return "the same ranges with all diagonals"
+    if name == OTHERWISE:
+        return "the same ranges, other neighbours"
     if name not in CHOICES[model.ndim]:
         return f"all ranges it knows, {name.removeprefix('all-')} neighbours"
     choice = CHOICES[model.ndim][name]
