@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import graph_offsets
-from napari_pea.core.networks import build_network
-from napari_pea.core.networks.base import count_parameters
-from napari_pea.core.progress import CancelToken, Progress
+from napari_pea.core.progress import CancelToken
 from napari_pea.experiments.arms import Arm, Outcome, compare
 from napari_pea.experiments.papers import lsim_benchmarks
 from napari_pea.experiments.papers.benchmark import Benchmark
@@ -28,11 +25,11 @@ from napari_pea.experiments.papers.lsim_scoring import (
 from napari_pea.experiments.papers.published import LSIM_TABLE_1
 from napari_pea.experiments.papers.report import Line, Report
 from napari_pea.experiments.papers.request import Request
+from napari_pea.experiments.papers.trained import n_parameters, trainer_of
 from napari_pea.experiments.uncertainty import middle_of
 from napari_pea.models.mask_model import MaskModel
 from napari_pea.models.model import Model
 from napari_pea.training.labelled import LabelledImage
-from napari_pea.training.session import train_model
 from napari_pea.training.settings import TrainingSettings
 
 #: As it is asked for.
@@ -176,7 +173,7 @@ def make_lsim(request: Request) -> list[Report]:
         own = arm
         if "head" in SOURCES[arm.name]:
             own = replace(arm, arguments={**arm.arguments, "offsets": offsets})
-        steps = length.steps(own.name, runs, _trainer(own, benchmark, settings, request))
+        steps = length.steps(own.name, runs, trainer_of(own, benchmark, settings, request))
         arms.append(replace(own, settings={**own.settings, "iterations": steps}))
 
     def scorer(
@@ -266,26 +263,6 @@ def _middle_of(benchmark: Benchmark, side: int) -> Benchmark:
     )
 
 
-def _trainer(
-    arm: Arm, benchmark: Benchmark, settings: TrainingSettings, request: Request
-) -> Callable[[int, Path, Progress], object]:
-    """Return what trains an arm for some steps."""
-
-    def train(steps: int, run: Path, progress: Progress) -> object:
-        return train_model(
-            benchmark.training,
-            (),
-            arm.of(benchmark.model),
-            settings.updated(**{**arm.settings, "iterations": steps}),
-            run,
-            device=request.device,
-            progress=progress,
-            cancel=request.cancel,
-        )
-
-    return train
-
-
 def _report(
     benchmark: Benchmark,
     outcomes: Sequence[Outcome],
@@ -332,22 +309,14 @@ def _line(
     model = arm.of(benchmark.model)
 
     def seconds(name: str) -> str:
-        return f"{np.mean([run.scores[name] for run in runs]):.2g} s" if runs else ""
+        return f"{np.mean([run.scores[name] for run in runs]):.3g} s" if runs else ""
 
     times = [run.seconds for run in runs if run.seconds is not None]
     extra = {
-        "parameters": f"{_parameters(model.architecture, model.arguments) / 1e6:.2f} M",
+        "parameters": f"{n_parameters(model.architecture, model.arguments) / 1e6:.2f} M",
         "runs": str(len(runs)),
         "training": f"{np.mean(times):.0f} s" if times else "",
         "network, an image": seconds(NETWORK_SECONDS),
         "affinities, an image": seconds(SECONDS),
     }
     return Line(row.title, found, LSIM_TABLE_1.get(f"{arm.name}/{row.way}", {}), extra)
-
-
-def _parameters(architecture: str, arguments: dict[str, Any]) -> int:
-    """Return how many parameters a network has, without making it."""
-    import torch
-
-    with torch.device("meta"):
-        return count_parameters(build_network(architecture, arguments))

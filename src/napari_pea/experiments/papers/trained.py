@@ -71,7 +71,7 @@ def make_trained(request: Request) -> list[Report]:
     arms = []
     for arm in table.arms:
         own = _tiny(arm) if request.quick else wider(arm, request.widths)
-        steps = length.steps(own.name, runs, _trainer(own, benchmark, settings, request))
+        steps = length.steps(own.name, runs, trainer_of(own, benchmark, settings, request))
         arms.append(replace(own, settings={**own.settings, "iterations": steps}))
 
     def scorer(
@@ -139,10 +139,22 @@ def wider(arm: Arm, widths: Sequence[int]) -> Arm:
     return replace(arm, arguments={**arm.arguments, **wide})
 
 
-def _trainer(
+def trainer_of(
     arm: Arm, benchmark: Benchmark, settings: TrainingSettings, request: Request
 ) -> Callable[[int, Path, Progress], object]:
-    """Return what trains an arm for some steps."""
+    """Return what trains an arm for some steps: see `Budget.steps`.
+
+    Parameters
+    ----------
+    arm : Arm
+        What is trained.
+    benchmark : Benchmark
+        Tells the images, and what arms have in common.
+    settings : TrainingSettings
+        Those that arms change.
+    request : Request
+        Tells the device.
+    """
 
     def train(steps: int, run: Path, progress: Progress) -> object:
         return train_model(
@@ -223,7 +235,7 @@ def _line(
     times = [run.seconds for run in runs if run.seconds is not None]
     model = arm.of(benchmark.model)
     extra = {
-        "parameters": f"{_parameters(model.architecture, model.arguments) / 1e6:.1f} M",
+        "parameters": f"{n_parameters(model.architecture, model.arguments) / 1e6:.1f} M",
         "runs": str(len(runs)),
         "training": f"{np.mean(times):.0f} s" if times else "",
         "network, an image": f"{np.mean([run.scores[SECONDS] for run in runs]):.2f} s"
@@ -243,8 +255,14 @@ def _found(runs: Sequence[Mapping[str, float]], way: str, table: Table) -> dict[
     return found
 
 
-def _parameters(architecture: str, arguments: dict[str, Any]) -> int:
-    """Return how many parameters a network has, without making it."""
+def n_parameters(architecture: str, arguments: dict[str, Any]) -> int:
+    """Return how many parameters a network has, without making it.
+
+    Parameters
+    ----------
+    architecture, arguments
+        See `napari_pea.core.networks.build_network`.
+    """
     import torch
 
     with torch.device("meta"):
