@@ -17,7 +17,7 @@ SETUP_FILES := pyproject.toml setup.cfg constraints.txt scripts/setup-venv.sh
 GUI := $(VENV)/.installed-gui
 DEV := $(VENV)/.installed-gui-dev-docs
 
-.PHONY: help demo test check lint format coverage test-times docs docs-pictures package-check clean system
+.PHONY: help demo test check lint format coverage test-times startup-times docs docs-pictures package-check clean system
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,11 +46,14 @@ test-times: system $(DEV) ## Tell how long the tests take, by suite, and which a
 	$(PYTEST) -q --durations=20 --junit-xml=.pytest_cache/times.xml
 	$(BIN)/python scripts/test-times.py .pytest_cache/times.xml
 
+startup-times: system $(GUI) ## Tell how long importing and opening the Segment dock take
+	scripts/with-display.sh $(BIN)/python scripts/startup-times.py
+
 docs: $(DEV) ## Build the pages as a site in site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-pictures: system $(GUI) ## Take the pictures of the documentation again
-	scripts/with-display.sh $(BIN)/python scripts/docs-pictures.py
+	DATA=$(DATA) scripts/with-display.sh $(BIN)/python scripts/docs-pictures.py
 
 package-check: system $(DEV) ## Build the package, install it into an empty environment and run the demo there
 	scripts/check-package.sh $(BIN)/python

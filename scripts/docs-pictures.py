@@ -1,6 +1,8 @@
 """Take the pictures of the documentation in a real window: make docs-pictures.
 
-Every picture is of the program itself, on the sample image that comes with it.
+Every picture is of the program itself, on the sample image that comes with it or on a made-up
+volume. Those of the model cards need the data sets that `napari-pea recipe` takes, and stay as
+they are without: make docs-pictures DATA=FOLDER.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import model_pictures
 import napari
 import numpy as np
 from PIL import Image
@@ -27,6 +31,8 @@ from napari_pea.sample_data import load_sample
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 #: A small laptop's screen.
 SIZE = (1366, 768)
+#: No picture is larger, in bytes; colours are given up for that.
+MOST_BYTES = 150_000
 
 
 class Window:
@@ -163,19 +169,39 @@ def segment_dock() -> Image.Image:
         return window.picture()
 
 
-def ranges() -> Image.Image:
-    """Show one piece of the image with range 1 alone, with long ranges, and merged more."""
+def series(*steps: dict[str, float]) -> Image.Image:
+    """Show one piece of the image, row by row of values of the controls."""
     with opened() as window:
         window.segment()
         window.find("strides_spin").setValue(1)
         window.look_at((245, 176), 5.0)
         pictures = []
-        for rung, bias in ((0, 0.0), (4, 0.0), (4, 0.6)):
-            window.find("range_slider").setValue(rung)
-            window.find("bias_slider").setValue(bias)
+        for values in steps:
+            for name, value in values.items():
+                control = window.find(name)
+                getattr(control, "setCurrentIndex" if name.endswith("combo") else "setValue")(value)
             window.wait()
             pictures.append(window.canvas())
         return beside(pictures)
+
+
+def ranges() -> Image.Image:
+    """Show range 1 alone, and ranges up to 5, 11 and 27."""
+    return series(*({"range_slider": rung} for rung in (0, 2, 4, 8)))
+
+
+def neighbourhood() -> Image.Image:
+    """Show 4 and 8 neighbours, and borders looked for at every 8th pixel only."""
+    return series(
+        {"connectivity_combo": 0},
+        {"connectivity_combo": 1},
+        {"connectivity_combo": 0, "strides_spin": 8},
+    )
+
+
+def bias() -> Image.Image:
+    """Show what splits more and what merges more."""
+    return series(*({"bias_slider": bias} for bias in (-0.4, 0.0, 0.4, 0.8)))
 
 
 def layers() -> Image.Image:
@@ -248,6 +274,56 @@ def review() -> Image.Image:
         window.dock.ensureWidgetVisible(window.find("truth_label"))
         window.turn(0.5)
         return window.picture()
+
+
+def volume() -> Image.Image:
+    """Show the labels of a made-up volume in one section and as a whole."""
+    with opened(balls()) as window:
+        layer = window.viewer.layers["nuclei"]
+        layer.name = "balls"
+        window.find("model_combo").setCurrentText("nuclei-3d")
+        window.segment()
+        window.viewer.reset_view()
+        window.turn(0.5)
+        pictures = [window.canvas()]
+        window.viewer.dims.ndisplay = 3
+        layer.visible = False
+        window.viewer.scene.camera.angles = (10, 25, 60)
+        window.turn(2)
+        pictures.append(window.canvas())
+        return beside(pictures)
+
+
+def balls() -> np.ndarray:
+    """Return a volume of blurred balls that touch, with noise."""
+    rng = np.random.default_rng(3)
+    grid = np.stack(np.mgrid[:48, :96, :96], axis=-1).astype(float)
+    image = np.zeros(grid.shape[:3])
+    centers = np.stack(np.mgrid[9:48:15, 9:96:15, 9:96:15], axis=-1).reshape(-1, 3)
+    for center in centers + rng.uniform(-2.5, 2.5, centers.shape):
+        away = np.linalg.norm(grid - center, axis=-1)
+        image = np.maximum(image, rng.uniform(0.6, 1) / (1 + np.exp((away - 6.5) / 0.8)))
+    noisy = rng.poisson(100 * image + 8) + rng.normal(0, 3, image.shape)
+    return np.clip(8 * noisy, 0, None).astype(np.uint16)
+
+
+def uncertainty() -> Image.Image:
+    """Show image, labels and variance of a model of masks."""
+    with opened() as window:
+        window.find("model_combo").setCurrentText("nuclei-lsim")
+        window.segment()
+        window.find("average_check").setChecked(True)
+        window.wait()
+        window.find("variance_check").setChecked(True)
+        window.wait()
+        window.look_at((140, 420), 4.0)
+        pictures = []
+        for name in ("nuclei", "nuclei labels", "nuclei variance"):
+            for layer in window.viewer.layers:
+                layer.visible = layer.name in (name, "nuclei" if name.endswith("labels") else name)
+            window.turn(0.3)
+            pictures.append(window.canvas())
+        return beside(pictures)
 
 
 def training_dock() -> Image.Image:
@@ -344,6 +420,8 @@ def beside(pictures: list[Image.Image], gap: int = 8) -> Image.Image:
 PICTURES: dict[str, Callable[[], Image.Image]] = {
     "segment-dock": segment_dock,
     "ranges": ranges,
+    "neighbourhood": neighbourhood,
+    "bias": bias,
     "layers": layers,
     "preview": preview,
     "corrections": corrections,
@@ -351,18 +429,31 @@ PICTURES: dict[str, Callable[[], Image.Image]] = {
     "training-dock": training_dock,
     "models-dock": models_dock,
     "batch-dock": batch_dock,
+    "volume": volume,
+    "uncertainty": uncertainty,
 }
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    """Save a picture with as many colours as its size allows."""
+    if picture.width > SIZE[0]:
+        picture = picture.resize((SIZE[0], picture.height * SIZE[0] // picture.width))
+    # A palette of 256 colours looks the same here and is a third of the size.
+    for colors in (256, 128, 64, 32):
+        picture.quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True)
+        if path.stat().st_size <= MOST_BYTES:
+            break
 
 
 def main(names: list[str]) -> None:
     """Take the pictures of these names, or all."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in names or PICTURES:
-        picture = PICTURES[name]()
-        if picture.width > SIZE[0]:
-            picture = picture.resize((SIZE[0], picture.height * SIZE[0] // picture.width))
-        # A palette of 256 colours looks the same here and is a third of the size.
-        picture.quantize(256, dither=Image.Dither.NONE).save(FOLDER / f"{name}.png", optimize=True)
+    pictures = dict(PICTURES)
+    if data := os.environ.get("DATA"):
+        for model, side in model_pictures.MODELS.items():
+            pictures[f"model-{model}"] = partial(model_pictures.picture, model, Path(data), side)
+    for name in names or pictures:
+        save(pictures[name](), FOLDER / f"{name}.png")
 
 
 if __name__ == "__main__":
