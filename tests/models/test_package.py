@@ -173,3 +173,11 @@ def test_a_model_of_masks_says_which_affinities_it_knows(tmp_path: Path) -> None
     said = read_metadata(save_model(tmp_path / "sparse", network, metadata))
     assert said.offsets == sparse_offsets(0, 2)
     assert not said.can_average
+
+
+def test_texts_of_strangers_command_no_terminal(saved: Path) -> None:
+    network, metadata = load_network(saved)
+    update = {"description": "A\x1b[2J\nB", "parent": "\x07x"}
+    path = save_model(saved.with_name("loud"), network, metadata.model_copy(update=update))
+    assert read_metadata(path).description == "A [2J\nB"
+    assert read_metadata(path).parent == " x"

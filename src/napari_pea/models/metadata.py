@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from napari_pea.core.neighborhood import DEFAULT_RANGES, Offset
 from napari_pea.core.normalization import Normalization
@@ -18,14 +18,23 @@ FORMAT_VERSION = 1
 FOREIGN = "zoo"
 
 
+def _printable(text: str) -> str:
+    """Return a text without what a terminal would take for a command."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)
+
+
+#: A text for the user, who may not know where it comes from.
+Told = Annotated[str, AfterValidator(_printable)]
+
+
 class DataSource(BaseModel):
     """A data set that a model was trained on."""
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
-    licence: str = ""
-    url: str = ""
+    name: Told
+    licence: Told = ""
+    url: Told = ""
 
 
 class ModelMetadata(BaseModel):
@@ -79,9 +88,9 @@ class ModelMetadata(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    name: str
-    description: str = ""
-    version: str = "1"
+    name: Told
+    description: Told = ""
+    version: Told = "1"
     format_version: int = Field(default=FORMAT_VERSION, le=FORMAT_VERSION)
     architecture: str
     arguments: dict[str, Any] = Field(default_factory=dict)
@@ -94,11 +103,11 @@ class ModelMetadata(BaseModel):
     object_diameter: float | None = None
     pixel_size_um: float | tuple[float, ...] | None = None
     data: tuple[DataSource, ...] = ()
-    licence: str = ""
+    licence: Told = ""
     scores: dict[str, dict[str, float]] = Field(default_factory=dict)
-    parent: str | None = None
+    parent: Told | None = None
     training: dict[str, Any] = Field(default_factory=dict)
-    imported_from: str = ""
+    imported_from: Told = ""
     picture: str = ""
 
     @property

@@ -20,7 +20,7 @@ from napari_pea.core.predictors import predicts_affinities
 from napari_pea.core.segmenter import Segmenter
 from napari_pea.models.catalogue import list_models, load_model
 from napari_pea.models.shelf import duplicate_model, rename_model
-from napari_pea.models.zoo import import_model, read_package
+from napari_pea.models.zoo import export_model, import_model, read_package
 
 OFFSETS = [[-1, 0], [0, -1], [-3, 0], [0, -3], [-9, 0], [0, -9]]
 OFFSETS_3D = [[-1, 0, 0], [0, -1, 0], [0, 0, -1], [-2, 0, 0], [0, -3, 0], [0, 0, -3]]
@@ -226,6 +226,8 @@ def test_ranges_beyond_those_of_the_model_are_refused_with_the_way_out(
     model = load_model("Oracle 0.4", "cpu")
     with pytest.raises(InputError, match="does not know the range 5: take ranges out of 1, 3, 9"):
         Segmenter(model, blocks()[0]).segment(ranges=(1, 5))
+    with pytest.raises(InputError, match="pass on the package"):
+        export_model(model, tmp_path / "b.zip", authors=["Ann"], licence="MIT")
     with pytest.raises(InputError, match="no embedding"):
         model.embed(blocks()[0])
     with pytest.raises(InputError, match="resize the image itself"):

@@ -25,6 +25,7 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.files import atomic_write
 from napari_pea.core.image import prepare_image
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
+from napari_pea.models.metadata import brings_program
 from napari_pea.models.model import Model
 from napari_pea.models.zoo.authors import Author, check_authors, check_licence, citation_of
 from napari_pea.models.zoo.cover import cover_picture, fitting_picture
@@ -118,6 +119,11 @@ def export_model(
         path = path.with_name(f"{path.name}.zip")
     makers = check_authors(authors)
     loaded = model if isinstance(model, Model) else load_model(model, "cpu")
+    if brings_program(loaded.metadata):
+        raise InputError(
+            f"The model {loaded.name!r} is a program of other authors: pass on the package that it "
+            "came in."
+        )
     loaded = model_of(loaded.network, loaded.metadata, torch.device("cpu"))
     metadata = loaded.metadata
     licence = check_licence(licence or metadata.licence)
