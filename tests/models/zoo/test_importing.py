@@ -172,6 +172,8 @@ def test_our_packages_run_none_of_their_code(
         (lambda told: told.update(format_version="0.3.6"), "formats 0.4 and 0.5"),
         (lambda told: told.update(weights=[]), "does not keep to its format"),
         (lambda told: told.update(inputs=3), "does not keep to its format"),
+        (lambda told: told.update(config=1), "does not keep to its format"),
+        (lambda told: told.update(config=[[1]]), "does not keep to its format"),
         (lambda told: told["weights"].pop("pytorch_state_dict"), "lacks the weights"),
         (lambda told: told["config"]["napari_pea"].update(scale="x"), "is damaged"),
         (lambda told: told["config"].pop("napari_pea"), "tells no offsets"),

@@ -174,7 +174,7 @@ def read_description(archive: Archive) -> Description:
                 for kind, entry in told["weights"].items()
                 if isinstance(entry, dict) and "source" in entry
             },
-            config=told.get("config") or {},
+            config=dict(told.get("config") or {}),
         )
     except (TypeError, ValueError, KeyError, AttributeError, LookupError, OverflowError) as error:
         if isinstance(error, InputError):
