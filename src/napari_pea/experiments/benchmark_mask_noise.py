@@ -148,7 +148,7 @@ class NoiseFigures:
         return lines
 
     def save(self, folder: Path) -> None:
-        """Write the table as Markdown and as JSON, and the curves as a picture.
+        """Write the table as Markdown and as JSON, and the curves, if any, as a picture.
 
         Parameters
         ----------
@@ -158,7 +158,8 @@ class NoiseFigures:
         name = f"mask-noise-{self.model}"
         write_text(folder / f"{name}.md", self.markdown())
         write_text(folder / f"{name}.json", json.dumps(asdict(self), indent=1))
-        self._draw(folder / f"{name}.png")
+        if any(point.kind for point in self.points):
+            self._draw(folder / f"{name}.png")
 
     def _draw(self, path: Path) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
