@@ -88,7 +88,7 @@ def _flyem(data: Path) -> Benchmark:
         "lsim-flyem",
         f"**Not the paper's data**: FlyEM, medulla of the fly, cubic voxels of 10 nm, "
         f"{len(training.labels)} sections for training and {len(held_out.labels)} for scoring, "
-        "stands in for CREMI, whose sections are thicker and thirty times as large. So only the "
+        "stands in for CREMI, whose sections are thicker and much larger. So only the "
         "order of the rows can be compared with the paper, not the figures. Bodies under 1,000 "
         "voxels count nowhere. Both label images are cut into connected components before they "
         "are scored.",
