@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import model_pictures
+import best_and_worst
 import napari
 import numpy as np
 from PIL import Image
@@ -450,8 +450,8 @@ def main(names: list[str]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     pictures = dict(PICTURES)
     if data := os.environ.get("DATA"):
-        for model, side in model_pictures.MODELS.items():
-            pictures[f"model-{model}"] = partial(model_pictures.picture, model, Path(data), side)
+        for model, side in best_and_worst.MODELS.items():
+            pictures[f"model-{model}"] = partial(best_and_worst.picture, model, Path(data), side)
     for name in names or pictures:
         save(pictures[name](), FOLDER / f"{name}.png")
 

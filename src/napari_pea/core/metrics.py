@@ -1,9 +1,7 @@
-r"""Scores of a label image against the truth.
+"""Scores of a label image against the truth.
 
 Every score is computed from one sparse table of the pixels that each truth object shares with
-each label, counted once per image pair. Symbols used below: truth objects :math:`T_i` (``n`` of
-them), labelled objects :math:`L_j` (``m`` of them), both without the background 0, and the
-overlap :math:`IoU_{ij} = |T_i \cap L_j| / |T_i \cup L_j|`.
+each label, counted once per image pair.
 
 The table, VOI and ARAND come from scikit-image. The other scores are computed here: elf adds a
 small constant to each denominator, so that a perfect Dice score is not exactly 1, and its AP
@@ -246,58 +244,36 @@ def evaluate(
 
     Notes
     -----
-    ``aji``
-        The aggregated Jaccard index as published (Kumar et al. 2017, algorithm 1; methods A10).
-        Each truth object takes the label with the largest IoU, :math:`j(i)`:
+    Truth objects are ``T_i`` (n of them), labelled objects ``L_j`` (m of them), both without the
+    background 0; ``|A|`` counts pixels, ``&`` is what two objects share, ``+`` in ``|A + B|`` all
+    of both, and ``IoU = |A & B| / |A + B|``.
 
-        .. math:: AJI = \frac{\sum_i |T_i \cap L_{j(i)}|}
-                             {\sum_i |T_i \cup L_{j(i)}| + \sum_{j \in U} |L_j|}
-
-        A truth object that no label touches adds only its own size, to the denominator.
-        :math:`U` are the labels that no truth object took. As published, a label may be taken
-        by several truth objects; it then counts with each. Of labels with the same IoU the one
-        that shares more pixels is taken, then the one whose first pixel comes first.
-    ``dice``
-        Of the foregrounds: :math:`2 |T \cap L| / (|T| + |L|)` with :math:`T = \bigcup T_i`,
-        :math:`L = \bigcup L_j`.
-    ``dq``, ``sq``, ``pq``
-        Panoptic quality (Kirillov et al. 2019). The pairs with IoU > 0.5 are the true positives;
-        :math:`FP = m - TP`, :math:`FN = n - TP`:
-
-        .. math:: DQ = \frac{TP}{TP + FP/2 + FN/2},\quad
-                  SQ = \frac{1}{TP} \sum_{IoU_{ij} > 0.5} IoU_{ij},\quad PQ = SQ \cdot DQ
-
-        ``sq`` is 0 without a true positive.
-    ``ap50``, ``ap75``, ``ap``
-        Average precision as in the Data Science Bowl 2018, :math:`TP / (TP + FP + FN)` with
-        IoU > 0.5, > 0.75, and the mean over `AP_THRESHOLDS`.
-    ``sbd``
-        Symmetric best Dice (methods A10):
-
-        .. math:: BD(A, B) = \frac{1}{|A|} \sum_i \max_j \frac{2 |A_i \cap B_j|}{|A_i| + |B_j|},
-                  \quad SBD = \min(BD(L, T), BD(T, L))
-
-    ``dic``
-        The difference in count, :math:`|m - n|`.
-    ``voi_split``, ``voi_merge``
-        Variation of information in bits, over the pixels of truth objects only (methods A10);
-        label 0 counts as one more label there. With the counts :math:`c_{ij}` of these pixels,
-        their row and column sums :math:`a_i`, :math:`b_j` and their total :math:`N`:
-
-        .. math:: split = H(L|T) = -\sum_{ij} \frac{c_{ij}}{N} \log_2 \frac{c_{ij}}{a_i},\quad
-                  merge = H(T|L) = -\sum_{ij} \frac{c_{ij}}{N} \log_2 \frac{c_{ij}}{b_j}
-
-    ``arand``
-        Adapted Rand error from the same counts (methods A10):
-
-        .. math:: ARAND = 1 - \frac{2 (\sum c_{ij}^2 - N)}{(\sum a_i^2 - N) + (\sum b_j^2 - N)}
-
-    ``cremi``
-        :math:`\sqrt{(split + merge) \cdot ARAND}` (methods B7). The CREMI protocol takes the
-        connected components of both images first (`skimage.measure.label`); this is left to
-        the caller.
-    ``n_true``, ``n_labels``
-        The object counts, n and m.
+    - ``aji``: the aggregated Jaccard index as published (Kumar et al. 2017, algorithm 1; methods
+      A10), ``sum |T_i & L_j(i)| / (sum |T_i + L_j(i)| + sum |unused L|)``. Each truth object takes
+      the label ``j(i)`` with the largest IoU; unused are labels that none took. A truth object that
+      no label touches adds only its own size, below. As published, a label may be taken by several
+      truth objects; it then counts with each. Of labels with the same IoU the one that shares more
+      pixels is taken, then the one whose first pixel comes first.
+    - ``dice``: of the foregrounds, ``2 |T & L| / (|T| + |L|)``.
+    - ``dq``, ``sq``, ``pq``: panoptic quality (Kirillov et al. 2019). The pairs with IoU > 0.5 are
+      the true positives, TP; ``FP = m - TP``, ``FN = n - TP``. ``dq = TP / (TP + FP/2 + FN/2)``,
+      ``sq`` is the mean IoU of the true positives, 0 if there is none, and ``pq = sq dq``.
+    - ``ap50``, ``ap75``, ``ap``: average precision as in the Data Science Bowl 2018,
+      ``TP / (TP + FP + FN)`` with IoU > 0.5, > 0.75, and the mean over `AP_THRESHOLDS`.
+    - ``sbd``: symmetric best Dice (methods A10), the smaller of ``BD(L, T)`` and ``BD(T, L)``,
+      where ``BD(A, B)`` is the mean over ``A_i`` of its best Dice with any ``B_j``.
+    - ``dic``: the difference in count, ``|m - n|``.
+    - ``voi_split``, ``voi_merge``: variation of information in bits, over the pixels of truth
+      objects only (methods A10); label 0 counts as one more label there. With the counts
+      ``c_ij`` of these pixels, their row and column sums ``a_i``, ``b_j`` and their total N:
+      ``split = H(L|T) = -sum c_ij/N log2 c_ij/a_i`` and
+      ``merge = H(T|L) = -sum c_ij/N log2 c_ij/b_j``.
+    - ``arand``: adapted Rand error from the same counts (methods A10),
+      ``1 - 2 (sum c_ij^2 - N) / ((sum a_i^2 - N) + (sum b_j^2 - N))``.
+    - ``cremi``: ``sqrt((split + merge) arand)`` (methods B7). The CREMI protocol takes the
+      connected components of both images first (`skimage.measure.label`); this is left
+      to the caller.
+    - ``n_true``, ``n_labels``: the object counts, n and m.
 
     ``aji`` to ``sbd`` run from 0 to 1 (perfect); of ``dic`` to ``cremi``, 0 is perfect.
 
