@@ -25,7 +25,7 @@ help: ## Show this list
 demo: system $(GUI) ## Segment a sample image with the model `nuclei`; the pictures go to demo/
 	scripts/with-display.sh $(BIN)/napari-pea demo
 
-test: system lint ## Check everything: ruff, mypy, pytest
+test: system lint docs ## Check everything: ruff, mypy, the pages, pytest
 	$(PYTEST) -n $(PROCESSES) --dist loadfile
 
 check: test package-check ## Check everything, and the package that would be released

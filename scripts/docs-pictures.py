@@ -31,7 +31,7 @@ from napari_pea.sample_data import load_sample
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 #: A small laptop's screen.
 SIZE = (1366, 768)
-#: No picture is larger, in bytes; colours are given up for that.
+#: No picture is larger, in bytes; colours and size are given up for that.
 MOST_BYTES = 150_000
 
 
@@ -186,8 +186,8 @@ def series(*steps: dict[str, float]) -> Image.Image:
 
 
 def ranges() -> Image.Image:
-    """Show range 1 alone, and ranges up to 5, 11 and 27."""
-    return series(*({"range_slider": rung} for rung in (0, 2, 4, 8)))
+    """Show range 1 alone, ranges up to 11, and the same with more merging."""
+    return series({"range_slider": 0}, {"range_slider": 4}, {"range_slider": 4, "bias_slider": 0.6})
 
 
 def neighbourhood() -> Image.Image:
@@ -420,8 +420,6 @@ def beside(pictures: list[Image.Image], gap: int = 8) -> Image.Image:
 PICTURES: dict[str, Callable[[], Image.Image]] = {
     "segment-dock": segment_dock,
     "ranges": ranges,
-    "neighbourhood": neighbourhood,
-    "bias": bias,
     "layers": layers,
     "preview": preview,
     "corrections": corrections,
@@ -429,6 +427,8 @@ PICTURES: dict[str, Callable[[], Image.Image]] = {
     "training-dock": training_dock,
     "models-dock": models_dock,
     "batch-dock": batch_dock,
+    "neighbourhood": neighbourhood,
+    "bias": bias,
     "volume": volume,
     "uncertainty": uncertainty,
 }
@@ -439,8 +439,10 @@ def save(picture: Image.Image, path: Path) -> None:
     if picture.width > SIZE[0]:
         picture = picture.resize((SIZE[0], picture.height * SIZE[0] // picture.width))
     # A palette of 256 colours looks the same here and is a third of the size.
-    for colors in (256, 128, 64, 32):
-        picture.quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True)
+    for colors, share in ((256, 1), (128, 1), (128, 0.85), (128, 0.7)):
+        size = (round(picture.width * share), round(picture.height * share))
+        smaller = picture.resize(size, Image.Resampling.LANCZOS)
+        smaller.quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True)
         if path.stat().st_size <= MOST_BYTES:
             break
 
