@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: The share of the margin in the certainty; the rest is the mean foreground. Chosen on
 #: validation images, of dsb2018 above all, with `napari-pea benchmark uncertainty`.
 MARGIN_SHARE = 0.2
-#: The variance of a value between 0 and 1 is at most this.
+#: The variance of values between 0 and 1 is at most this; corrected for few masks it may be more.
 LARGEST_VARIANCE = 0.25
 
 

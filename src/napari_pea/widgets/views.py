@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_pea.core.neighborhood import Offset
+from napari_pea.core.neighborhood import Neighborhood, Offset
 from napari_pea.core.predictors import known_offsets
 from napari_pea.core.progress import CancelToken, check_cancel
 from napari_pea.core.settings import SegmentationSettings
@@ -79,6 +79,11 @@ def settings_of(session: LiveSession) -> SegmentationSettings:
     return session.segmenter.model.recommended if shown is None else shown.settings
 
 
+def _neighborhood_of(session: LiveSession) -> Neighborhood:
+    """Return the pixel pairs of what a session shows."""
+    return settings_of(session).neighborhood(session.segmenter.model.ndim)
+
+
 def evidence_of(session: LiveSession, cancel: CancelToken) -> Evidence:
     """Return what the network has said for what a session shows."""
     return session.segmenter.evidence(settings_of(session), cancel=cancel)
@@ -119,8 +124,7 @@ def _variance(session: LiveSession, report: Report, cancel: CancelToken) -> NDAr
     from napari_pea.core.certainty import pixel_variance
 
     report("Mapping the variance …")
-    neighborhood = settings_of(session).neighborhood(session.segmenter.model.ndim)
-    return pixel_variance(evidence_of(session, cancel), neighborhood.offset_list)
+    return pixel_variance(evidence_of(session, cancel), _neighborhood_of(session).offset_list)
 
 
 #: The embedding in colours; hidden at first, because it would cover the image.
@@ -145,7 +149,7 @@ VARIANCE_VIEW = View(
     "{image} variance",
     _variance,
     {"contrast_limits": (0.0, MOST_SHOWN), "colormap": "inferno", "opacity": 0.7},
-    lambda session: settings_of(session),
+    lambda session: (_evidence_key(session), _neighborhood_of(session)),
     _has_variances,
     on_top=True,
 )
