@@ -89,10 +89,11 @@ def test_a_run_of_masks_goes_on_where_it_stopped(images, tmp_path: Path) -> None
 def test_what_goes_on_from_masks_trains_masks_as_before(images, tmp_path: Path) -> None:
     start = train_model(images[:2], (), TINY, SETTINGS, tmp_path / "first")
     usual = TrainingSettings().updated(iterations=3, batch_size=2, crop=64)
-    child = ModelMetadata(name="child", architecture="resunet2d")
+    child = ModelMetadata(name="child", architecture="resunet2d", scale=1.0)
     path = train_model(images[:2], (), child, usual, tmp_path / "second", start=start)
     said = load_model(path).metadata
     assert said.parent == "masks"
+    assert said.recommended == TINY.recommended  # masks do not know the usual ranges
     assert said.architecture == "maskunet2d"
     assert said.training["objective"]["kind"] == "masks"
     assert said.training["masks"]["background"] == "apart"
@@ -114,3 +115,9 @@ def test_networks_learn_what_they_are_made_for(images, tmp_path: Path) -> None:
     plain = ModelMetadata(name="plain", architecture="resunet2d")
     with pytest.raises(InputError, match="learns embeddings, but the objective is 'masks'"):
         train_model(images, (), plain, SETTINGS, tmp_path)
+
+
+def test_masks_are_of_images_as_they_are(images, tmp_path: Path) -> None:
+    resized = TINY.model_copy(update={"scale": 0.5})
+    with pytest.raises(InputError, match="image scale of 1"):
+        train_model(images, (), resized, SETTINGS, tmp_path)

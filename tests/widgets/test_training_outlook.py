@@ -68,6 +68,16 @@ def test_objects_of_another_size_are_offered_a_scale(
     assert "Images are resized by 2.65." in rescaled.text
 
 
+def test_models_of_fixed_pairs_are_offered_none(squares: np.ndarray, painted: np.ndarray) -> None:
+    pair = painted_layers(LayerPair(ref(kept := Image(squares)), ref(labels := Labels(painted))))
+    masks = PARENT.model_copy(update={"offsets": ((-1, 0), (0, -1))})
+    outlook = look_ahead([pair], SETTINGS, masks, scale=1.0, whole_objects=True)
+    assert outlook.offer is None
+    assert "resizing the images by 2.65 makes them alike" in outlook.text
+    assert kept.data is squares
+    assert labels.data is painted
+
+
 @pytest.mark.parametrize(
     ("painted_ids", "more", "whole", "sentence"),
     [

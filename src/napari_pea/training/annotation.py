@@ -283,11 +283,13 @@ def notices(
     if parent is not None and found.n_objects >= SIZED_OBJECTS:
         offer = scale_offer(model.object_diameter, model.scale, parent)
     if parent is not None and offer is not None:
+        # Models of fixed pixel pairs see images as they are.
+        way = "resizing the images by" if parent.offsets else "an image scale of"
         said.append(
             Notice(
                 "object-size",
                 f"The objects measure about {model.object_diameter:g} pixels across, those of "
-                f"the model {parent.name!r} {parent.object_diameter:g}: an image scale of "
+                f"the model {parent.name!r} {parent.object_diameter:g}: {way} "
                 f"{offer:g} makes them alike.",
             )
         )

@@ -127,6 +127,11 @@ def train_model(
         )
     torch.manual_seed(settings.seed)
     network, metadata, parent = _start(model, start, training, settings)
+    if isinstance(network, MaskUNet) and metadata.scale != 1:
+        raise InputError(
+            "A model of masks knows pixel pairs of images as they are: train it with an image "
+            "scale of 1, on images that you have resized yourself."
+        )
     settings = _settings_for(network, settings, parent)
     items = annotated(training, metadata, network)
     held_out = annotated(validation, metadata, network)
@@ -231,7 +236,7 @@ def _start(
         network, parent = load_network(find_model(start))
         inherited = [*KEPT_OF_PARENT, *(name for name in DEFAULTS_OF_PARENT if name not in given)]
         update: dict[str, Any] = {name: getattr(parent, name) for name in inherited}
-        if "recommended" in update and "scale" in given:
+        if "recommended" in update and "scale" in given and model.scale != parent.scale:
             # Ranges were chosen for the objects of the parent: all that are trained do for any.
             seen = scaled_settings(parent.recommended, parent.scale)
             seen = seen.updated(ranges=settings.objective.ranges)

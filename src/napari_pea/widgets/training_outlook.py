@@ -146,7 +146,9 @@ def look_ahead(
     said = notices(found, model, parent)
     if whole_objects and are_flat(planes):
         said.append(Notice("flat-objects", FLAT))
-    odd_sized = parent is not None and any(notice.code == "object-size" for notice in said)
+    odd_sized = any(notice.code == "object-size" for notice in said)
+    # Models of fixed pixel pairs see images as they are.
+    can_rescale = odd_sized and parent is not None and not parent.offsets
     # Only the labels matter for which objects are held out.
     items = [AnnotatedImage(np.broadcast_to(np.float32(0), (1, *ids.shape)), ids) for ids in scaled]
     _, held, more = hold_out(items, settings.hold_out, settings.seed)
@@ -161,7 +163,7 @@ def look_ahead(
         n_objects=found.n_objects,
         notices=tuple(said + more),
         scale=scale,
-        offer=scale_offer(diameter, scale, parent) if odd_sized and parent is not None else None,
+        offer=scale_offer(diameter, scale, parent) if can_rescale and parent is not None else None,
         n_held_out=sum(len(np.unique(one.truth[one.truth > 0])) for one in held),
         held_out=tuple(pictures),
     )
