@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from napari_pea.core.errors import InputError
 
@@ -136,6 +135,8 @@ class Stroke:
         first, second = np.flatnonzero(left), np.flatnonzero(right)
         if not len(first) or not len(second):
             return np.zeros((0, 2), dtype=np.int64)
+        from scipy.spatial import KDTree  # not needed to open the dock
+
         found = KDTree(place[first]).sparse_distance_matrix(
             KDTree(place[second]), reach, output_type="ndarray"
         )
@@ -236,6 +237,8 @@ class Stroke:
         others = np.delete(np.array(shape), self._plane)
         is_in_image = bool(((elsewhere >= 0) & (elsewhere < others)).all())
         pixels = _unique(pixels[((pixels >= 0) & (pixels < plane)).all(axis=1) & is_in_image])
+        from scipy.spatial import KDTree
+
         distance, nearest = KDTree(self.line).query(pixels)
         return pixels, np.asarray(distance), np.asarray(nearest)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from napari_pea.core.certainty import certainty
 
 if TYPE_CHECKING:
+    import pandas as pd
     from napari.layers import Image
     from numpy.typing import NDArray
 
@@ -68,7 +68,9 @@ def layer_features(table: pd.DataFrame, source: Image, part: ImagePart) -> pd.Da
     sure = certainty(table)
     if sure is not None:
         columns["certainty"] = sure
-    return pd.DataFrame(columns, index=table.index)
+    from pandas import DataFrame  # not needed to open the dock
+
+    return DataFrame(columns, index=table.index)
 
 
 def _to_world(layer: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
