@@ -281,7 +281,11 @@ def measure_noise(
     for number, item in enumerate(images):
         check_cancel(cancel)
         predicted = model.predict(
-            item.image, channel=item.channel, channel_axis=item.channel_axis, cancel=cancel
+            item.image,
+            channel=item.channel,
+            channel_axis=item.channel_axis,
+            keep_sparse=True,
+            cancel=cancel,
         )
         clean = affinities_of(model, predicted, _sources(predicted), cancel=cancel)
         for kind, level in cases:

@@ -79,6 +79,7 @@ class MaskModel(Model):
         tile: int | Sequence[int] | None = None,
         halo: int | None = None,
         precision: Precision = "auto",
+        keep_sparse: bool = False,
         progress: Progress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> MaskPrediction:
@@ -88,6 +89,8 @@ class MaskModel(Model):
         ----------
         image, channel, channel_axis, tile, halo, precision, progress, cancel
             See `Model.embed`.
+        keep_sparse : bool
+            See `napari_pea.core.masks.prediction.predict_masks`.
 
         Raises
         ------
@@ -104,6 +107,7 @@ class MaskModel(Model):
             precision=precision,
             tile=tile,
             halo=halo,
+            keep_sparse=keep_sparse,
             progress=progress,
             cancel=cancel,
         )

@@ -184,12 +184,15 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
 
 
 def looking(report: Report) -> Progress:
-    """Return what tells the user how far the network is."""
+    """Return what tells the user how far the network is, and then the averaging of masks."""
+    seen = False
 
     def tell(done: int, total: int, /) -> None:
+        nonlocal seen
         if done < total:
-            report("Looking at the image …", done, total)
+            report("Averaging masks …" if seen else "Looking at the image …", done, total)
         else:
+            seen = True
             first = "" if warm.is_ready() else "; the first time this takes a minute"
             report(f"Finding the objects{first} …")
 

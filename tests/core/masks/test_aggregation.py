@@ -13,7 +13,6 @@ from napari_pea.core.masks.aggregation import (
     MaskAffinities,
     aggregate,
     aggregate_masks,
-    discounted,
 )
 from napari_pea.core.masks.device import aggregate_on_device
 from napari_pea.core.masks.lattice import MaskLattice, sources_of
@@ -148,11 +147,6 @@ def test_masks_that_disagree_are_uncertain() -> None:
     found = aggregate_masks([masks], [lattice], [(0, -1)])
     assert found.variances[0, :, 1:3].max() == 0
     assert found.variances[0, :, 5:].mean() > 0.05
-    nearer = discounted(found)
-    np.testing.assert_array_equal(nearer[0, :, 1:3], 1)
-    undecided = found.variances > 0.01
-    assert (abs(nearer - 0.5) <= abs(found.affinities - 0.5))[undecided].all()
-    assert abs(nearer - 0.5)[undecided].mean() < abs(found.affinities - 0.5)[undecided].mean()
 
 
 def test_memory_does_not_grow_with_the_image() -> None:

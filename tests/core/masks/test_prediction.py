@@ -88,3 +88,24 @@ def test_averaged_masks_tell_how_much_they_disagree(image) -> None:
     token.cancel()
     with pytest.raises(Cancelled):
         averaged_field(made, found, offsets_of(made), cancel=token)
+
+
+def test_averaging_tells_how_many_masks_are_decoded(image) -> None:
+    made = network(dense=(1, 2, 3))
+    found = predict_masks(made, image)
+    told: list[tuple[int, int]] = []
+    averaged_field(made, found, offsets_of(made), progress=lambda *step: told.append(step))
+    masks = 2 * 37 * 50  # of both branches at full resolution
+    assert {total for _, total in told[:-1]} == {masks}
+    assert [done for done, _ in told[:-1]] == sorted(done for done, _ in told[:-1])
+    assert told[-2][0] == masks - 1
+    assert told[-1] == (1, 1)
+
+
+def test_the_sparse_branch_is_kept_on_request(image) -> None:
+    offsets = trained_offsets(LATTICES)
+    made = network(dense=(1,), sparse=(1,), offsets=offsets)
+    assert predict_masks(made, image, keep_sparse=False).sparse is None
+    assert predict_masks(made, image).sparse is not None
+    alone = network(dense=(), sparse=(1,))
+    assert predict_masks(alone, image, keep_sparse=False).direct is not None

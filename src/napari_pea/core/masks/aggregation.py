@@ -186,17 +186,6 @@ def aggregate(
     return MaskAffinities(affinities, variances)
 
 
-def discounted(found: MaskAffinities) -> NDArray[np.float32]:
-    """Return affinities that are the closer to undecided the less masks agree.
-
-    The distance from 1/2 is shortened by the standard deviation, to nothing where that is
-    1/2: so do partitions that take affinities alone heed the uncertainty.
-    """
-    share = np.clip(1 - 2 * np.sqrt(found.variances), 0, 1)
-    nearer: NDArray[np.float32] = np.float32(0.5) + (found.affinities - np.float32(0.5)) * share
-    return nearer
-
-
 def only_inside(values: NDArray[np.float32], offsets: Sequence[Offset]) -> None:
     """Set what belongs to pairs that leave the image to 0, in place.
 

@@ -93,6 +93,7 @@ def predict_masks(
     precision: Precision = "auto",
     tile: int | Sequence[int] | None = None,
     halo: int | None = None,
+    keep_sparse: bool = True,
     progress: Progress = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> MaskPrediction:
@@ -106,6 +107,8 @@ def predict_masks(
         Normalised image with the channels that the network expects.
     device, precision, tile, halo, progress, cancel
         See `napari_pea.core.tiling.stitched`.
+    keep_sparse : bool
+        Whether the affinities of the sparse branch are kept beside those of the head.
 
     Returns
     -------
@@ -118,7 +121,7 @@ def predict_masks(
     Cancelled
         If `cancel` was set.
     """
-    has_sparse = 0 in network.sparse_levels
+    has_sparse = 0 in network.sparse_levels and (keep_sparse or network.affinity_head is None)
 
     def read(output: MaskOutput) -> list[torch.Tensor]:
         found = [
@@ -184,7 +187,7 @@ def averaged_field(
     precision
         See `napari_pea.core.device.autocast`.
     progress : callable
-        Told the blocks done and in all.
+        Told the masks decoded and about how many there are in all.
     cancel : CancelToken, optional
         Checked now and then.
 

@@ -74,7 +74,11 @@ def score_masks(
         check_cancel(cancel)
         started = time.process_time()
         found = model.predict(
-            item.image, channel=item.channel, channel_axis=item.channel_axis, cancel=cancel
+            item.image,
+            channel=item.channel,
+            channel_axis=item.channel_axis,
+            keep_sparse=True,
+            cancel=cancel,
         )
         seconds.setdefault(NETWORK_SECONDS, []).append(time.process_time() - started)
         started = time.process_time()
