@@ -37,10 +37,10 @@ TINY = ModelMetadata(
 )
 SETTINGS = TrainingSettings().updated(
     kind="masks",
-    iterations=24,
+    iterations=16,
     batch_size=2,
-    crop=64,
-    validate_every=12,
+    crop=48,
+    validate_every=8,
     ema_decay=0.0,
     ranges=(1, 4, 8),
     masks=MaskObjective(samples=(30, 30, 30, 30), border=1, background="apart"),
@@ -76,7 +76,7 @@ def test_a_run_of_masks_goes_on_where_it_stopped(images, tmp_path: Path) -> None
     token = CancelToken()
 
     def stop(done: int, total: int) -> None:
-        if done == 9:
+        if done == 6:
             token.cancel()
 
     with pytest.raises(Cancelled):

@@ -24,8 +24,6 @@ UNANNOTATED, OUTSIDE = -1, -2
 RIM_SHARE, SMALLEST_RIM = 0.1, 2.0
 #: What label 0 means; "auto" decides by how much is painted.
 Zero = Literal["auto", "background", "not-annotated"]
-#: Whether background is trained as an object like others, as belonging with nothing, or not.
-Background = Literal["object", "apart", "ignored"]
 #: With "auto" label 0 is background if at least this share of the pixels is painted.
 DENSE_SHARE = 0.5
 #: Objects whose diameter differs from the model's by more than this factor are told of.

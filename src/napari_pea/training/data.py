@@ -12,7 +12,8 @@ import torch
 from napari_pea.core.affinity import label_affinities, pair_slices
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Neighborhood, Offset
-from napari_pea.training.annotation import OUTSIDE, UNANNOTATED, Background
+from napari_pea.training.annotation import OUTSIDE, UNANNOTATED
+from napari_pea.training.background import Background
 from napari_pea.training.objectives import AffinityTarget
 from napari_pea.training.settings import ObjectiveSettings
 from napari_pea.training.widening import widened

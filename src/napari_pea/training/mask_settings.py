@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import whole_numbers
-from napari_pea.training.annotation import Background
+from napari_pea.training.background import Background
 
 
 @dataclass(frozen=True)

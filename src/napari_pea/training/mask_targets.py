@@ -13,7 +13,8 @@ from scipy import ndimage
 from napari_pea.core.masks.lattice import MaskLattice
 from napari_pea.core.neighborhood import Offset, sparse_offsets
 from napari_pea.core.networks.maskunet import MaskUNet, margin_of
-from napari_pea.training.annotation import OUTSIDE, UNANNOTATED, Background
+from napari_pea.training.annotation import OUTSIDE, UNANNOTATED
+from napari_pea.training.background import Background
 from napari_pea.training.data import known_affinities
 from napari_pea.training.mask_settings import MaskObjective
 

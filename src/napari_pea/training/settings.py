@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import CONNECTIVITIES, Neighborhood, whole_numbers
 from napari_pea.core.settings import SegmentationSettings, check_types
-from napari_pea.training.annotation import Background
+from napari_pea.training.background import Background
 from napari_pea.training.mask_settings import MaskObjective
 
 OptimizerName = Literal["adamw", "paper"]
