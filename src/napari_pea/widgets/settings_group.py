@@ -114,7 +114,10 @@ class SettingsGroup(QWidget):
         self.recommended_button.setToolTip("Take the distances that the model works best with.")
         self.known_label = QLabel(self)
         self.known_label.setObjectName("known_label")
-        self.known_label.setWordWrap(True)
+        self.known_label.setToolTip(
+            "The model predicts affinities of fixed pixel pairs, so that there are no others to "
+            "choose from."
+        )
         self.average_check = QCheckBox("Average masks", self)
         self.average_check.setObjectName("average_check")
         self.average_check.setToolTip(
@@ -359,9 +362,7 @@ class SettingsGroup(QWidget):
 
 
 def known_text(known: KnownOffsets) -> str:
-    """Say why there is no more to choose from."""
-    z_ranges = f", z ranges {numbers_text(known.z_ranges)}" if known.z_ranges else ""
-    return (
-        f"This model predicts affinities at ranges {numbers_text(known.ranges)}{z_ranges}; there "
-        "is no embedding to compute others from."
-    )
+    """Say what there is to choose from."""
+    # Broken by hand: a row of a form does not grow with text that is broken by Qt.
+    z_ranges = f",\nz ranges {numbers_text(known.z_ranges)}" if known.z_ranges else ""
+    return f"The model knows ranges {numbers_text(known.ranges)}{z_ranges}."
