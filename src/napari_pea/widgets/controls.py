@@ -49,6 +49,8 @@ class Fold(QCollapsible):
         margins = self.layout()
         if margins is not None:
             margins.setContentsMargins(0, 0, 0, 0)
+        # A dock that is too long scrolls; its rows are not squeezed.
+        content.setSizePolicy(content.sizePolicy().horizontalPolicy(), QSizePolicy.Policy.Minimum)
         self.setContent(content)
         self.toggled.connect(self._show_arrow)
         self.expand(animate=False)
