@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,95 +18,40 @@ app = typer.Typer(help="Make a shipped model again.", no_args_is_help=True)
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")]
 Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")]
 
-
-@app.command("nuclei")
-def nuclei(
-    data: Annotated[Path, typer.Option(help="Folder that holds the folders bbbc039 and dsb2018.")],
-    output: Output,
-    device: Device = "auto",
-) -> None:
-    """Train the model `nuclei`, choose its settings and score it on validation data.
-
-    Started again on the same folder it goes on where it stopped.
-    """
-    from napari_pea.experiments.nuclei import recipe
-
-    _make(recipe(data), output, device)
+#: The folders of data that the recipe of each model needs.
+DATA = {
+    "nuclei": "folders bbbc039 and dsb2018",
+    "cells": "folder usiigaci",
+    "nuclei-3d": "folder bbbc050",
+    "neurons-em": "folder flyem",
+    "nuclei-lsim": "folder bbbc039",
+    "neurons-em-lsim": "folder flyem",
+}
 
 
-@app.command("cells")
-def cells(
-    data: Annotated[Path, typer.Option(help="Folder that holds the folder usiigaci.")],
-    output: Output,
-    device: Device = "auto",
-) -> None:
-    """Train the model `cells`, choose its settings and score it on validation data.
+def _add(model: str, folders: str) -> None:
+    """Add the command that makes a model; its recipe is in the module of its name."""
 
-    Started again on the same folder it goes on where it stopped.
-    """
-    from napari_pea.experiments.cells import recipe
+    def make(
+        data: Path,
+        output: Output,
+        device: Device = "auto",
+    ) -> None:
+        module = import_module(f"napari_pea.experiments.{model.replace('-', '_')}")
+        _make(module.recipe(data), output, device)
 
-    _make(recipe(data), output, device)
-
-
-@app.command("nuclei-3d")
-def nuclei_3d(
-    data: Annotated[Path, typer.Option(help="Folder that holds the folder bbbc050.")],
-    output: Output,
-    device: Device = "auto",
-) -> None:
-    """Train the model `nuclei-3d`, choose its settings and score it on validation data.
-
-    Started again on the same folder it goes on where it stopped.
-    """
-    from napari_pea.experiments.nuclei_3d import recipe
-
-    _make(recipe(data), output, device)
+    told = (
+        f"Train the model `{model}`, choose its settings and score it on validation data.\n\n"
+        "Started again on the same folder it goes on where it stopped."
+    )
+    # Typer reads annotations later, and could not see the folders then.
+    option = typer.Option(help=f"Folder that holds the {folders}.")
+    make.__annotations__["data"] = Annotated[Path, option]
+    app.command(model, help=told)(make)
 
 
-@app.command("neurons-em")
-def neurons_em(
-    data: Annotated[Path, typer.Option(help="Folder that holds the folder flyem.")],
-    output: Output,
-    device: Device = "auto",
-) -> None:
-    """Train the model `neurons-em`, choose its settings and score it on validation data.
-
-    Started again on the same folder it goes on where it stopped.
-    """
-    from napari_pea.experiments.neurons_em import recipe
-
-    _make(recipe(data), output, device)
-
-
-@app.command("nuclei-lsim")
-def nuclei_lsim(
-    data: Annotated[Path, typer.Option(help="Folder that holds the folder bbbc039.")],
-    output: Output,
-    device: Device = "auto",
-) -> None:
-    """Train the model `nuclei-lsim`, choose its settings and score it on validation data.
-
-    Started again on the same folder it goes on where it stopped.
-    """
-    from napari_pea.experiments.nuclei_lsim import recipe
-
-    _make(recipe(data), output, device)
-
-
-@app.command("neurons-em-lsim")
-def neurons_em_lsim(
-    data: Annotated[Path, typer.Option(help="Folder that holds the folder flyem.")],
-    output: Output,
-    device: Device = "auto",
-) -> None:
-    """Train the model `neurons-em-lsim`, choose its settings and score it on validation data.
-
-    Started again on the same folder it goes on where it stopped.
-    """
-    from napari_pea.experiments.neurons_em_lsim import recipe
-
-    _make(recipe(data), output, device)
+for _model, _folders in DATA.items():
+    _add(_model, _folders)
 
 
 @app.command("ablation")

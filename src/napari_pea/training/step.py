@@ -7,7 +7,7 @@ import torch
 from napari_pea.core.networks.base import EmbeddingNetwork, NetworkOutput
 from napari_pea.training.augment import CrossTransform
 from napari_pea.training.baselines import direct_affinity_loss, discriminative_loss
-from napari_pea.training.data import Batch, memory_format
+from napari_pea.training.data import Batch
 from napari_pea.training.objectives import (
     correlation_loss,
     distant_loss,
@@ -65,7 +65,7 @@ def batch_losses(
     if transform is not None and settings.cross_weight > 0:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not settings.detach_cross):
             changed = transform.apply(batch.images, batch.foreground > 0)
-            changed = changed.contiguous(memory_format=memory_format(network.ndim))
+            changed = changed.contiguous(memory_format=network.memory_format)
             other = transform.undo(unit_embedding(network(changed).embedding))
         cross = correlation_loss(vectors, other, batch.target, mean=plain)
         if settings.symmetric_cross:
