@@ -76,3 +76,19 @@ def test_nothing_below_the_widgets_needs_a_window(part: str) -> None:
         f"for name in {names!r}: importlib.import_module(name)\n"
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_opening_the_segment_dock_loads_no_more_than_it_shows() -> None:
+    result = run(
+        "import sys, napari\n"
+        "viewer = napari.Viewer(show=False)\n"
+        "before = set(sys.modules)\n"
+        "viewer.window.add_plugin_dock_widget('napari-pea', 'Segment')\n"
+        "loaded = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "assert 'napari_pea' in loaded\n"
+        "print(*loaded & {'torch', 'numba', 'pandas', 'zarr', 'dask', 'elf', 'skimage'},"
+        " *{'scipy.ndimage', 'scipy.sparse', 'napari_pea.training'} & set(sys.modules) - before)\n"
+        "viewer.close()"
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == []

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
 from napari_pea.core.affinity import pair_slices
 from napari_pea.core.labels import as_objects
@@ -265,6 +264,7 @@ def _section_pieces(
 ) -> tuple[NDArray[np.integer], int]:
     """Return the pieces of a section and the largest id."""
     from elf.segmentation.watershed import distance_transform_watershed
+    from scipy import ndimage
 
     inside = np.ones(boundary.shape, dtype=bool) if mask is None else mask
     above = boundary > settings["threshold"]

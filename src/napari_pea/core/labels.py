@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from skimage.segmentation import relabel_sequential
 
 from napari_pea.core.errors import InputError
 
@@ -46,6 +45,8 @@ def compact(labels: NDArray[Integer]) -> tuple[NDArray[Any], NDArray[Integer]]:
     largest = int(labels.max(initial=0))
     if largest <= labels.size:
         return labels, np.arange(largest + 1).astype(labels.dtype)
+    from skimage.segmentation import relabel_sequential
+
     positions, _, original = relabel_sequential(labels)
     return positions, np.asarray(original).astype(labels.dtype)
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from skimage.metrics import adapted_rand_error, contingency_table, variation_of_information
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.labels import numbered_by_appearance
@@ -72,6 +71,8 @@ class _Overlap:
 
 
 def _overlap(labels: NDArray[Any], truth: NDArray[Any], min_truth_size: int) -> _Overlap:
+    from skimage.metrics import contingency_table
+
     table = contingency_table(
         numbered_by_appearance(truth), numbered_by_appearance(labels), sparse_type="array"
     )
@@ -152,6 +153,8 @@ def _dic(overlap: _Overlap) -> float:
 
 
 def _voi(overlap: _Overlap) -> tuple[float, float]:
+    from skimage.metrics import variation_of_information
+
     joint = overlap.counts / overlap.counts.sum()
     # Given a table, scikit-image uses the images for nothing but a comparison of their shapes.
     split, merge = variation_of_information(joint, joint, table=joint)
@@ -159,6 +162,8 @@ def _voi(overlap: _Overlap) -> tuple[float, float]:
 
 
 def _arand(overlap: _Overlap) -> float:
+    from skimage.metrics import adapted_rand_error
+
     with np.errstate(invalid="ignore"):
         error, _, _ = adapted_rand_error(table=overlap.counts)
     # 0 / 0: no two pixels belong together on either side, so both sides agree.

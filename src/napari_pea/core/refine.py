@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from scipy import ndimage
 
 from napari_pea.core.constraints import Constraints
 from napari_pea.core.errors import InputError
@@ -248,6 +247,8 @@ def fill_holes(labels: NDArray[Integer]) -> NDArray[Integer]:
     InputError
         If the labels are not whole numbers of at least 0.
     """
+    from scipy import ndimage
+
     filled = np.array(checked_labels(labels), order="C")
     pieces, n_pieces = ndimage.label(filled == 0)
     enclosed = np.ones(n_pieces + 1, dtype=bool)

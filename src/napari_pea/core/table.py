@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from napari_pea.core.affinity import pair_slices
 from napari_pea.core.errors import InputError
 from napari_pea.core.labels import checked_labels, compact
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
 
 
@@ -63,6 +63,8 @@ def region_table(
     InputError
         If the arrays do not fit each other.
     """
+    import pandas as pd
+
     given = checked_labels(labels)
     if given.ndim not in (2, 3):
         raise InputError(f"A table needs labels in 2D or 3D, not {given.ndim}D.")

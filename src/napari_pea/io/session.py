@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.field import AffinityField
 from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
-from napari_pea.io.ome_zarr import NOTE, open_ome_zarr, write_ome_zarr
 from napari_pea.io.writing import atomic_folder, reported
 
 if TYPE_CHECKING:
     import pandas as pd
+    import zarr
     from numpy.typing import NDArray
 
     from napari_pea.core.evidence import Evidence
@@ -109,6 +108,8 @@ def write_session(
     Cancelled
         If `cancel` was set; nothing is written then.
     """
+    from napari_pea.io.ome_zarr import write_ome_zarr
+
     if path.exists() and scene_of(path) is None:
         raise InputError(f"{path} is no session and is not replaced: choose another name.")
     arrays = _arrays(saved)
@@ -140,6 +141,8 @@ def scene_of(path: Path) -> dict[str, Any] | None:
     """
     if not path.is_dir():
         return None
+    import zarr
+
     try:
         node = zarr.open(path, mode="r")
     except (OSError, ValueError, KeyError):
@@ -171,6 +174,9 @@ def read_session(path: Path) -> SavedSession:
         If it is missing, damaged, or no session.
     """
     import pandas as pd
+    import zarr
+
+    from napari_pea.io.ome_zarr import NOTE, open_ome_zarr
 
     scene = scene_of(path)
     if scene is None:
@@ -228,11 +234,15 @@ def _write(group: zarr.Group, name: str, array: NDArray[Any]) -> None:
 
 
 def _read(group: zarr.Group, name: str) -> NDArray[Any] | None:
+    import zarr
+
     found = group.get(name)
     return np.asarray(found[...]) if isinstance(found, zarr.Array) else None
 
 
 def _child(group: zarr.Group, name: str) -> zarr.Group:
+    import zarr
+
     found = group[name]
     if not isinstance(found, zarr.Group):
         raise InputError(f"The session {group.store_path} is damaged: {name!r} is no group.")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.labels import checked_labels, compact
@@ -156,6 +155,8 @@ def meant_by_zero(share: float) -> Zero:
 
 def _outside(ids: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Return which pixels are further away from every object than its rim may be wide."""
+    from scipy.ndimage import distance_transform_edt
+
     areas = np.bincount(np.maximum(ids, 0).ravel())[1:]
     diameter = median_diameter(areas[areas > 0], ids.ndim)
     if diameter is None:

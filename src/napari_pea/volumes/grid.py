@@ -11,6 +11,9 @@ from napari_pea.core.errors import InputError
 
 Region = tuple[slice, ...]
 
+#: Sides of a block by the number of axes.
+BLOCKS = {2: (1024, 1024), 3: (64, 256, 256)}
+
 
 @dataclass(frozen=True)
 class Block:

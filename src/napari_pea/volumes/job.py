@@ -18,7 +18,7 @@ from napari_pea.core.settings import SegmentationSettings
 from napari_pea.volumes.block import contacts_across, cut_block, frame_of
 from napari_pea.volumes.contacts import Contacts, reach_of
 from napari_pea.volumes.folder import JobFolder
-from napari_pea.volumes.grid import Block, Grid
+from napari_pea.volumes.grid import BLOCKS, Block, Grid
 from napari_pea.volumes.holes import Background, filled, owners_of_holes
 from napari_pea.volumes.output import LabelPyramid, check_is_ours, coarsening, open_levels, type_for
 from napari_pea.volumes.sources import EmbeddingSource
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from distributed import Client
     from numpy.typing import NDArray
 
-#: Sides of a block by the number of axes.
-BLOCKS = {2: (1024, 1024), 3: (64, 256, 256)}
 #: How far a block looks beyond its core at least: about the size of an object.
 LEAST_HALO = {2: (48, 48), 3: (8, 32, 32)}
 

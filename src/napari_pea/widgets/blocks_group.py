@@ -26,6 +26,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_pea.core.errors import InputError
+from napari_pea.volumes.grid import BLOCKS
 from napari_pea.widgets.blocks import (
     BlocksRequest,
     check_is_of,
@@ -176,8 +177,6 @@ class BlocksGroup(QWidget):
         """Show what can be done."""
         if not isalive(self):
             return
-        from napari_pea.volumes.job import BLOCKS
-
         target, busy = self._live.target, self._progress.busy
         self.block_edit.setPlaceholderText(", ".join(map(str, BLOCKS[self._state.live.ndim])))
         self._suggest(target)
@@ -221,10 +220,12 @@ class BlocksGroup(QWidget):
 
     def _there(self) -> str:
         """Return what lies at the place of the labels."""
+        text = self.output_edit.text().strip()
+        if not text.endswith(SUFFIX):
+            return "none"
         from napari_pea.volumes.arrays import job_state
 
-        text = self.output_edit.text().strip()
-        return job_state(Path(text).expanduser()) if text.endswith(SUFFIX) else "none"
+        return job_state(Path(text).expanduser())
 
     def _on_browse_clicked(self) -> None:
         path, _ = QFileDialog.getSaveFileName(

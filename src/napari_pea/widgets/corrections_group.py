@@ -25,8 +25,6 @@ from napari_pea.widgets.results import LABELS
 from napari_pea.widgets.scribbles import Scribbles, forget_layer
 from napari_pea.widgets.sessions import LiveSession
 from napari_pea.widgets.state import SegmentState
-from napari_pea.widgets.training_brush import annotate_with
-from napari_pea.widgets.training_state import training_state_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -154,6 +152,9 @@ class CorrectionsGroup(QWidget):
         if result is None or result not in self._layers:
             show_info("The labels were removed: click Segment first.")
             return
+        from napari_pea.widgets.training_brush import annotate_with
+        from napari_pea.widgets.training_state import training_state_of
+
         layer = annotate_with(self._layers, training_state_of(self._viewer), source, result)
         open_training_dock(self._viewer)
         show_info(f"The objects are annotation now, in the layer {layer.name!r}.")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, check_cancel
@@ -177,6 +176,8 @@ def are_flat(volumes: Sequence[NDArray[np.int32]]) -> bool:
     volumes : sequence of array of int32, shape (Z, Y, X)
         Object ids; 0 and below are none. Planes hold no such objects.
     """
+    from scipy.ndimage import find_objects
+
     thick = [
         found[0].stop - found[0].start
         for ids in volumes
