@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.plugins._npe2 import get_readers
 from typer.testing import CliRunner
 
 from napari_pea.cli import app
 from napari_pea.io import read_about, read_image, read_labels
+from napari_pea.io.ome_zarr import OPENER
 from napari_pea.widgets.result_files import get_reader
 
 OpenDock = Callable[..., Any]
@@ -39,7 +41,7 @@ def test_saved_labels_bring_their_settings_back(hand: Any, tmp_path: Path, name:
     told = dict(labels.metadata["napari_pea"])
     hand.find("reset_button").click()
     hand.wait()
-    (opened,) = hand.viewer.open(path, plugin="napari-pea")
+    (opened,) = hand.viewer.open(path / OPENER if path.is_dir() else path, plugin="napari-pea")
     assert opened.metadata["napari_pea"] == told
     assert hand.find("min_size_spin").value() == 33
     np.testing.assert_array_equal(opened.data, labels.data)
@@ -62,7 +64,16 @@ def test_folders_of_others_are_not_ours(tmp_path: Path) -> None:
     for name in ("images", "images.zarr"):
         (tmp_path / name).mkdir()
         assert get_reader(str(tmp_path / name)) is None
+        (tmp_path / name / OPENER).touch()
+        assert get_reader(str(tmp_path / name / OPENER)) is None
     assert get_reader(str(tmp_path / "image.tif")) is None
+
+
+def test_napari_does_not_ask_which_reader_to_take_for_folders(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    assert "napari-pea" not in get_readers(str(tmp_path / "images"))
+    (tmp_path / OPENER).touch()
+    assert list(get_readers(str(tmp_path / OPENER))) == ["napari-pea"]
 
 
 def test_settings_come_back_from_files_of_the_command_line(

@@ -15,6 +15,7 @@ import tifffile
 from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
+from napari_pea.io.ome_zarr import OPENER
 from napari_pea.io.session import read_session
 from napari_pea.models.model import Model
 from napari_pea.models.package import copy_model
@@ -143,7 +144,7 @@ def test_opening_a_session_from_the_menu_of_napari(
     save(hand, ask, path)
     forget(hand)
     no_network()
-    assert hand.viewer.open(path, plugin="napari-pea") == []
+    assert hand.viewer.open(path / OPENER, plugin="napari-pea") == []
     hand.wait()
     np.testing.assert_array_equal(hand.viewer.layers["tiles labels"].data, data)
 

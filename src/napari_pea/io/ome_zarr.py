@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CHUNK = 1024
 #: The attribute in which our own labels say how they were made.
 NOTE = "napari_pea"
+#: A file in folders with such a note that stands for the folder where only files can be given.
+OPENER = "open-in-napari.pea"
 #: The axes of images from before version 0.3.
 EARLY_AXES = "tczyx"
 
@@ -104,6 +106,8 @@ def write_ome_zarr(
     describe_labels(group, path.stem, axes, pixel_size, [(1,) * labels.ndim])
     if about is not None:
         group.attrs.update({NOTE: dict(about)})
+        opener = path / OPENER
+        opener.write_text("Drop this file on napari to open its folder.\n", encoding="utf-8")
     return group
 
 

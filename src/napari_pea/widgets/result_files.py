@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SUFFIX = ".pea.tif"
 #: Folders of labels with their settings.
 FOLDER_SUFFIX = ".zarr"
+#: A file of this kind stands for the folder that it lies in.
+OPENER_SUFFIX = ".pea"
 #: What tells where a layer lies.
 PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
@@ -118,7 +120,7 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], Any] | None
     path : str or list of str
         What the user opens.
     """
-    paths = [path] if isinstance(path, str) else path
+    paths = _places(path)
     if paths and all(_is_session(each) for each in paths):
         return _open_sessions
     if not paths or not all(_is_result(each) for each in paths):
@@ -132,9 +134,15 @@ def layers_of(path: str | list[str]) -> list[tuple[Any, dict[str, Any], str]]:
     Parameters
     ----------
     path : str or list of str
-        Files of results.
+        Results: files, folders, or the files in those that stand for them.
     """
-    return [_layer_of(each) for each in ([path] if isinstance(path, str) else path)]
+    return [_layer_of(each) for each in _places(path)]
+
+
+def _places(path: str | list[str]) -> list[str]:
+    """Return where results are: what the user gave, or the folder that it stands for."""
+    given = [Path(each) for each in ([path] if isinstance(path, str) else path)]
+    return [str(each.parent if each.suffix == OPENER_SUFFIX else each) for each in given]
 
 
 def _open_sessions(path: str | list[str]) -> list[Any]:
@@ -147,7 +155,7 @@ def _open_sessions(path: str | list[str]) -> list[Any]:
     from napari_pea.widgets.commands import open_dock
 
     dock = open_dock(viewer)
-    for each in [path] if isinstance(path, str) else path:
+    for each in _places(path):
         dock.session_group.open(each)
     # napari's word for a file that was read and holds no layer of its own.
     return [(None,)]
@@ -155,8 +163,7 @@ def _open_sessions(path: str | list[str]) -> list[Any]:
 
 def _is_session(path: str) -> bool:
     """Whether a path is a saved session."""
-    trimmed = path.rstrip("/\\")
-    return trimmed.endswith(SESSION_SUFFIX) and scene_of(Path(trimmed)) is not None
+    return path.endswith(SESSION_SUFFIX) and scene_of(Path(path)) is not None
 
 
 def _layer_of(path: str) -> tuple[Any, dict[str, Any], str]:
@@ -177,7 +184,7 @@ def _is_result(path: str) -> bool:
     """Whether a path is what this module has written."""
     if path.endswith(SUFFIX):
         return True
-    if not path.rstrip("/\\").endswith(FOLDER_SUFFIX):
+    if not path.endswith(FOLDER_SUFFIX):
         return False
     try:
         return read_about(path) is not None
