@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from napari_pea.core.mutex import mutex_watershed
     from napari_pea.core.neighborhood import Neighborhood
     from napari_pea.core.predict import Embedding
-    from napari_pea.core.segmenter import Segmentation, Segmenter
+    from napari_pea.core.segmentation import Segmentation
+    from napari_pea.core.segmenter import Segmenter
     from napari_pea.core.settings import SegmentationSettings
     from napari_pea.models.catalogue import list_models, load_model
     from napari_pea.models.model import Model
@@ -43,7 +44,7 @@ _HOMES = {
     "InputError": "core.errors",
     "Model": "models.model",
     "Neighborhood": "core.neighborhood",
-    "Segmentation": "core.segmenter",
+    "Segmentation": "core.segmentation",
     "SegmentationSettings": "core.settings",
     "Segmenter": "core.segmenter",
     "TrainingSettings": "training.settings",

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from napari_pea.core.errors import InputError
 from napari_pea.core.neighborhood import Neighborhood
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
-from napari_pea.core.segmenter import Segmentation, Segmenter
+from napari_pea.core.segmentation import Segmentation
+from napari_pea.core.segmenter import Segmenter
 from napari_pea.models.catalogue import load_model
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.model import Model

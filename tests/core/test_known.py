@@ -41,7 +41,10 @@ def test_known_neighborhoods_pass_and_others_are_told_what_is_known() -> None:
     for asked, known in (
         (Neighborhood((1, 5)), "the range 5: take ranges out of 1, 2, 3, 4, 8, 12"),
         (Neighborhood((1, 4), None, 3), "the z range 4: take z ranges out of 1, 2"),
-        (Neighborhood((1, 4), 18, 3, (1, 2)), "take connectivity 6"),
+        (
+            Neighborhood((1, 4), 18, 3, (1, 2)),
+            "know connectivity 18 with its offset .*: take connectivity 6",
+        ),
     ):
         with pytest.raises(InputError, match=known):
             (PLANE if asked.ndim == 2 else VOLUME).check(asked)

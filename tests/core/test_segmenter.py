@@ -138,6 +138,15 @@ def test_the_size_of_the_cache_is_known(image: np.ndarray) -> None:
     assert segmenter.nbytes > segmenter.embedding().vectors.nbytes
 
 
+def test_what_two_stages_share_counts_once(image: np.ndarray, known_field: Any) -> None:
+    model = known_field()
+    once, twice = Segmenter(model, image), Segmenter(model, image)
+    found = once.evidence()
+    once.restore({False: found})
+    twice.restore({False: found, True: found})
+    assert once.nbytes == twice.nbytes == sum(array.nbytes for array in found.arrays)
+
+
 def test_affinities_of_fixed_offsets_are_partitioned_as_they_are(
     image: np.ndarray, known_field: Any
 ) -> None:
@@ -172,7 +181,8 @@ def test_averaged_masks_are_another_evidence_and_both_are_kept(
     assert table["variance"].idxmax() == table["area"].idxmax()  # the doubtful one
     assert "variance" not in segmenter.segment(settings).table
     assert model.calls == [False, True]
-    assert segmenter.nbytes > 2 * segmenter.evidence(settings).nbytes
+    both = [segmenter.evidence(each) for each in (settings, averaged)]
+    assert segmenter.nbytes > sum(array.nbytes for found in both for array in found.arrays)
     # Of a model that cannot, and of one with an embedding, it is ignored.
     for other in (known_field(can_average=False), StripesModel()):
         again = Segmenter(other, image)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from napari.components import ViewerModel
 
-from napari_pea.core.segmenter import Segmentation
+from napari_pea.core.segmentation import Segmentation
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.widgets.results import ResultBook
 from napari_pea.widgets.sessions import LiveSession, SessionBook

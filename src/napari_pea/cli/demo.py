@@ -15,7 +15,7 @@ from napari_pea.core.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_pea.core.segmenter import Segmentation
+    from napari_pea.core.segmentation import Segmentation
     from napari_pea.sample_data import Sample
 
 

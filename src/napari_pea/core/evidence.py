@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -104,8 +104,8 @@ class Evidence(Protocol):
         """Vectors, shape (D, *spatial), to be looked at in colours; None if there are none."""
 
     @property
-    def nbytes(self) -> int:
-        """How much memory it takes, in bytes."""
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All that it holds in memory."""
 
     def affinities(self, offsets: Sequence[Offset]) -> NDArray[np.float32]:
         """Return the affinities of some offsets, shape (N, *spatial)."""

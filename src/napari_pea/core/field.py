@@ -49,10 +49,10 @@ class AffinityField:
         return self.values.shape[1:]
 
     @property
-    def nbytes(self) -> int:
-        """How much memory it takes, in bytes."""
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All that it holds in memory."""
         kept = (self.values, self.foreground, self.variances, self.codes)
-        return sum(array.nbytes for array in kept if array is not None)
+        return tuple(array for array in kept if array is not None)
 
     @cached_property
     def known(self) -> KnownOffsets:

@@ -83,8 +83,8 @@ class KnownOffsets:
                 )
         unknown = next(o for o in neighborhood.offset_list if not self.knows(o))
         raise InputError(
-            f"The model does not know the offset {unknown}: take connectivity "
-            f"{_listed(self.connectivities)}."
+            f"The model does not know connectivity {neighborhood.connectivity} with its offset "
+            f"{unknown}: take connectivity {_listed(self.connectivities)}."
         )
 
     def updated(self, settings: SegmentationSettings, **changes: Any) -> SegmentationSettings:

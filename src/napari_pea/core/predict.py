@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,9 +43,9 @@ class Embedding:
         return self.vectors.shape[1:]
 
     @property
-    def nbytes(self) -> int:
-        """How much memory it takes, in bytes."""
-        return self.vectors.nbytes + (0 if self.foreground is None else self.foreground.nbytes)
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All that it holds in memory."""
+        return tuple(array for array in (self.vectors, self.foreground) if array is not None)
 
     @property
     def offsets(self) -> None:

@@ -104,7 +104,7 @@ class MaskPredictor(AffinityPredictor, Protocol):
         progress: Progress = ignore_progress,
         cancel: CancelToken | None = None,
     ) -> Any:
-        """Run the network; what it returns is for `field_of` and tells its `nbytes`."""
+        """Run the network; what it returns is for `field_of` and tells its `arrays`."""
 
     def field_of(
         self,

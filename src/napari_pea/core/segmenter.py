@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
@@ -26,6 +25,7 @@ from napari_pea.core.predictors import (
 )
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.refine import refine
+from napari_pea.core.segmentation import Segmentation
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.core.table import region_table
 
@@ -46,45 +46,6 @@ class Partitioner(Protocol):
         cancel: CancelToken | None = None,
     ) -> NDArray[np.uint32]:
         """Return raw labels: see `napari_pea.core.partition.partition_evidence`."""
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """Labels and what they were made with.
-
-    Attributes
-    ----------
-    labels : array of uint32, shape (*spatial)
-        Object ids from 1; 0 is background.
-    table : pandas.DataFrame
-        One row for each object.
-    settings : SegmentationSettings
-        The settings used.
-    model : str
-        The name of the model.
-    pieces : array of uint32, shape (*spatial), or None
-        What the partition found, before the user's joins and before refining.
-    """
-
-    labels: NDArray[np.uint32]
-    table: pd.DataFrame
-    settings: SegmentationSettings
-    model: str
-    pieces: NDArray[np.uint32] | None = None
-
-    def with_ids(self, ids: NDArray[np.uint32], labels: NDArray[np.uint32]) -> Segmentation:
-        """Return the same objects with other ids.
-
-        Parameters
-        ----------
-        ids : array of uint32
-            The new id of each label.
-        labels : array of uint32, shape (*spatial)
-            ``ids[self.labels]``.
-        """
-        table = self.table.assign(label=ids[self.table["label"]])
-        table = table.sort_values("label", ignore_index=True)
-        return replace(self, labels=labels, table=table)
 
 
 class Segmenter:
@@ -144,16 +105,17 @@ class Segmenter:
     def nbytes(self) -> int:
         """How much memory the cached stages hold, in bytes."""
         kept: list[NDArray[Any] | None] = []
+        for holder in (*self._evidence.values(), self._prediction):
+            kept += () if holder is None else holder.arrays
         if self._direct is not None:
             kept.append(self._direct[1])
         if self._raw is not None:
             kept += [self._raw[1].labels, self._raw[1].pieces]
         if self._refined is not None:
             kept.append(self._refined[1])
-        total = sum(evidence.nbytes for evidence in self._evidence.values())
-        total += 0 if self._prediction is None else self._prediction.nbytes
-        total += getattr(self.partition, "nbytes", 0)
-        return total + sum(array.nbytes for array in kept if array is not None)
+        # What two stages share counts once.
+        memory = {array.ctypes.data: array.nbytes for array in kept if array is not None}
+        return sum(memory.values()) + int(getattr(self.partition, "nbytes", 0))
 
     def window(self, region: tuple[slice, ...]) -> Segmenter:
         """Return a segmenter of a part of the image that shares what the network has said.

@@ -16,7 +16,7 @@ from napari_pea.core.masks.prediction import (
 )
 from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
-from napari_pea.models.model import Model
+from napari_pea.models.affinity_model import AffinityModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from napari_pea.core.networks.maskunet import MaskUNet
 
 
-class MaskModel(Model):
+class MaskModel(AffinityModel):
     """A trained network of masks with what it needs to know about its images.
 
-    See `Model` for the parameters. Offsets are pixels of the image, so images are never resized.
+    See `Model` for the parameters.
     """
 
     @property
@@ -54,21 +54,6 @@ class MaskModel(Model):
     def offsets(self) -> tuple[Offset, ...]:
         """The pairs whose affinities the model knows, in pixels."""
         return offsets_of(self.masks)
-
-    def with_scale(self, scale: float) -> Model:
-        """Return the model itself: its offsets are pixels of the image.
-
-        Raises
-        ------
-        InputError
-            If the scale is not 1.
-        """
-        if scale != 1:
-            raise InputError(
-                f"The model {self.name!r} knows pixel pairs of images as they are: resize the "
-                "image itself, or choose another model."
-            )
-        return self
 
     def predict(
         self,

@@ -16,7 +16,8 @@ from napari_pea.core.predictors import check_settings, known_offsets
 from napari_pea.core.progress import CancelToken
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.io import image_files
-from napari_pea.widgets.work import Report, memory_reported
+from napari_pea.widgets.memory import memory_reported
+from napari_pea.widgets.work import Report
 
 #: What stands between several inputs.
 BETWEEN = ";"

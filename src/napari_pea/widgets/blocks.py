@@ -16,13 +16,13 @@ from napari_pea.core.progress import CancelToken, check_cancel
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.io.lazy import full_index
 from napari_pea.widgets.borrowed import BorrowedModel
+from napari_pea.widgets.memory import memory_reported
 from napari_pea.widgets.preview import BLOCK, LARGE
 from napari_pea.widgets.sources import ImagePart, Region, level_zero, read_pixels
 from napari_pea.widgets.work import (
     Outcome,
     Report,
     SegmentRequest,
-    memory_reported,
     segment_again,
     segment_part,
 )

@@ -17,7 +17,8 @@ from napari.utils.notifications import show_warning
 from napari_pea.core.corrections import Corrections
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken
-from napari_pea.core.segmenter import Segmentation, Segmenter
+from napari_pea.core.segmentation import Segmentation
+from napari_pea.core.segmenter import Segmenter
 from napari_pea.io.session import SavedSession, checksum, read_session
 from napari_pea.models.catalogue import ModelEntry, list_models, load_model
 from napari_pea.models.package import model_hash
@@ -25,13 +26,14 @@ from napari_pea.widgets.features import layer_features
 from napari_pea.widgets.jobs import Job, JobRunner
 from napari_pea.widgets.live import Live
 from napari_pea.widgets.live_jobs import Target, count_text
+from napari_pea.widgets.memory import memory_reported
 from napari_pea.widgets.preferences import preferences
 from napari_pea.widgets.repeat import settings_from
 from napari_pea.widgets.results import fingerprint
 from napari_pea.widgets.sessions import LiveSession
 from napari_pea.widgets.sources import ImagePart, level_zero
 from napari_pea.widgets.state import SegmentState
-from napari_pea.widgets.work import Outcome, Report, memory_reported
+from napari_pea.widgets.work import Outcome, Report
 
 if TYPE_CHECKING:
     from napari.layers import Image

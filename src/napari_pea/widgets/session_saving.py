@@ -13,11 +13,12 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken
 from napari_pea.io.session import SavedSession, checksum, write_session
 from napari_pea.models.package import model_hash
+from napari_pea.widgets.memory import memory_reported
 from napari_pea.widgets.places import plain_place
 from napari_pea.widgets.result_files import PLACE, pixel_size_at, plain_attribute
 from napari_pea.widgets.results import LABELS
 from napari_pea.widgets.sources import level_zero
-from napari_pea.widgets.work import Report, memory_reported
+from napari_pea.widgets.work import Report
 
 if TYPE_CHECKING:
     from napari.layers import Image

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
     from numpy.typing import NDArray
 
-    from napari_pea.core.segmenter import Segmentation, Segmenter
+    from napari_pea.core.segmentation import Segmentation
+    from napari_pea.core.segmenter import Segmenter
 
 
 class LiveSession:

@@ -13,8 +13,9 @@ from napari_pea.core.progress import CancelToken, Progress
 from napari_pea.models.metadata import DataSource, ModelMetadata
 from napari_pea.models.package import read_metadata
 from napari_pea.training.runs import KeptRun, RunPlan
+from napari_pea.widgets.memory import memory_reported
 from napari_pea.widgets.training_preview import Viewpoint
-from napari_pea.widgets.work import Report, memory_reported
+from napari_pea.widgets.work import Report
 
 if TYPE_CHECKING:
     from napari_pea.training.control import TrainingControl, TrainingStatus

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -14,10 +13,11 @@ import numpy as np
 
 from napari_pea.core import warm
 from napari_pea.core.constraints import Constraints
-from napari_pea.core.errors import Cancelled, InputError, is_out_of_memory
+from napari_pea.core.errors import Cancelled
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.widgets.features import layer_features
+from napari_pea.widgets.memory import memory_reported
 from napari_pea.widgets.results import ResultLayer, fingerprint
 from napari_pea.widgets.sources import ImagePart
 
@@ -26,14 +26,9 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
-    from napari_pea.core.segmenter import Segmentation, Segmenter
+    from napari_pea.core.segmentation import Segmentation
+    from napari_pea.core.segmenter import Segmenter
     from napari_pea.widgets.sessions import LiveSession
-
-#: What helps if the memory does not suffice.
-MEMORY_ADVICE = (
-    "choose a smaller tile size in the preferences of napari-pea, the device cpu, or a smaller "
-    "image"
-)
 
 
 class Report(Protocol):
@@ -364,17 +359,6 @@ def segment_stack(
         return StackOutcome(
             np.concatenate(planes, axis=place), pd.concat(tables, ignore_index=True)
         )
-
-
-@contextmanager
-def memory_reported(advice: str = MEMORY_ADVICE) -> Iterator[None]:
-    """Turn a lack of memory into one sentence, with what helps."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise InputError(f"The memory does not suffice: {advice}.") from error
 
 
 def origin_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,11 +48,11 @@ class MaskPrediction:
     foreground: NDArray[np.float32] | None
 
     @property
-    def nbytes(self) -> int:
-        """How much memory it takes, in bytes."""
-        fields = {id(field): field for field in (self.direct, self.sparse) if field is not None}
-        total = sum(codes.nbytes for codes in self.codes)
-        return total + sum(field.values.nbytes for field in fields.values())
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """All that it holds in memory; some of it may be there twice."""
+        fields = [field for field in (self.direct, self.sparse) if field is not None]
+        foreground = () if self.foreground is None else (self.foreground,)
+        return (*self.codes, *foreground, *(array for field in fields for array in field.arrays))
 
 
 def trained_offsets(lattices: Sequence[MaskLattice]) -> tuple[Offset, ...]:

@@ -22,8 +22,8 @@ from napari_pea.core.networks.base import Network
 from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.core.tiling import stitched
+from napari_pea.models.affinity_model import AffinityModel
 from napari_pea.models.metadata import FOREIGN, ModelMetadata
-from napari_pea.models.model import Model
 from napari_pea.models.package import read_metadata, torch_tensors
 from napari_pea.models.zoo.steps import applied, sigmoid
 from napari_pea.models.zoo.trust import is_trusted
@@ -166,10 +166,10 @@ class ForeignNetwork(Network):
         return tuple(sizes)
 
 
-class ForeignModel(Model):
+class ForeignModel(AffinityModel):
     """A foreign network with what it needs to know about its images.
 
-    See `Model` for the parameters. Offsets are pixels of the image, so images are never resized.
+    See `Model` for the parameters.
     """
 
     network: ForeignNetwork
@@ -179,21 +179,6 @@ class ForeignModel(Model):
     def offsets(self) -> tuple[Offset, ...]:
         """The pairs whose affinities the model knows, in pixels."""
         return self.metadata.offsets
-
-    def with_scale(self, scale: float) -> Model:
-        """Return the model itself: its offsets are pixels of the image.
-
-        Raises
-        ------
-        InputError
-            If the scale is not 1.
-        """
-        if scale != 1:
-            raise InputError(
-                f"The model {self.name!r} knows pixel pairs of images as they are: resize the "
-                "image itself, or choose another model."
-            )
-        return self
 
     def normalized(
         self, image: Any, *, channel: int | None = None, channel_axis: int | None = None
