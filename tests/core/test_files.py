@@ -3,11 +3,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from napari_pea.core.files import atomic_write
+from napari_pea.core.files import atomic_write, locked
 
 
 def test_the_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -84,3 +86,53 @@ def test_files_of_other_threads_keep_their_permissions(
     with atomic_write(tmp_path / "written") as temporary:
         temporary.write_text("x")
     assert (tmp_path / "written").read_text() == "x"
+
+
+def test_a_lock_is_had_once_and_can_be_had_again(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    with locked(path) as first:
+        assert first
+        with locked(path) as second:
+            assert not second
+    with locked(path) as third:
+        assert third
+
+
+def test_another_program_cannot_have_the_lock_and_leaves_it_when_it_dies(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from napari_pea.core.files import locked\n"
+        "with locked(Path(sys.argv[1])) as had:\n"
+        "    print(had, flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", code, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        with locked(path) as had:
+            assert not had
+        other.kill()
+        other.wait()
+    with locked(path) as had:
+        assert had
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows always knows locks")
+def test_a_drive_that_knows_no_locks_does_not_stop_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with locked(tmp_path / ".lock") as had:
+        assert had
