@@ -19,12 +19,12 @@ from typing import Any
 import best_and_worst
 import napari
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from qtpy.QtCore import QEvent, QEventLoop, QPointF, Qt, QTimer
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_pea import segment
+from napari_pea import Neighborhood, segment
 from napari_pea.models.shelf import duplicate_model
 from napari_pea.sample_data import load_sample
 
@@ -33,6 +33,8 @@ FOLDER = Path(__file__).parents[1] / "docs" / "images"
 SIZE = (1366, 768)
 #: No picture is larger, in bytes; colours and size are given up for that.
 MOST_BYTES = 150_000
+#: Pictures whose names begin like this have more shades than a palette.
+PHOTO = "model-"
 
 
 class Window:
@@ -191,17 +193,35 @@ def ranges() -> Image.Image:
 
 
 def neighbourhood() -> Image.Image:
-    """Show 4 and 8 neighbours, and borders looked for at every 8th pixel only."""
-    return series(
-        {"connectivity_combo": 0},
-        {"connectivity_combo": 1},
-        {"connectivity_combo": 0, "strides_spin": 8},
+    """Draw what a pixel is compared with: 4 and 8 neighbours, each at three sets of ranges."""
+    ranges = ((1,), (1, 3, 5), (1, 3, 5, 9, 11))
+    return beside(
+        [pairs_of(Neighborhood(each, 4)) for each in ranges]
+        + [pairs_of(Neighborhood(ranges[-1], 8))]
     )
+
+
+def pairs_of(neighborhood: Neighborhood, reach: int = 12, cell: int = 13) -> Image.Image:
+    """Draw the pairs of the pixel in the middle: those that attract, and those that forbid."""
+    side = (2 * reach + 1) * cell + 1
+    picture = Image.new("RGB", (side, side), "white")
+    draw = ImageDraw.Draw(picture)
+    for line in range(0, side, cell):
+        draw.line((line, 0, line, side), fill="#e4e4e4")
+        draw.line((0, line, side, line), fill="#e4e4e4")
+    for number, offset in enumerate(neighborhood.offset_list):
+        color = "#2a9d5c" if number < neighborhood.n_attractive else "#d9731a"
+        for sign in (-1, 1):
+            top, left = ((reach + sign * step) * cell for step in offset)
+            draw.rectangle((left + 1, top + 1, left + cell - 1, top + cell - 1), fill=color)
+    middle = reach * cell
+    draw.rectangle((middle, middle, middle + cell, middle + cell), fill="black")
+    return picture
 
 
 def bias() -> Image.Image:
     """Show what splits more and what merges more."""
-    return series(*({"bias_slider": bias} for bias in (-0.4, 0.0, 0.4, 0.8)))
+    return series(*({"bias_slider": bias} for bias in (-0.9, 0.0, 0.6, 0.8)))
 
 
 def layers() -> Image.Image:
@@ -289,6 +309,7 @@ def volume() -> Image.Image:
         window.viewer.dims.ndisplay = 3
         layer.visible = False
         window.viewer.scene.camera.angles = (10, 25, 60)
+        window.viewer.scene.camera.zoom *= 0.75
         window.turn(2)
         pictures.append(window.canvas())
         return beside(pictures)
@@ -436,6 +457,9 @@ PICTURES: dict[str, Callable[[], Image.Image]] = {
 
 def save(picture: Image.Image, path: Path) -> None:
     """Save a picture with as many colours as its size allows."""
+    if path.suffix == ".jpg":
+        picture.save(path, quality=86, optimize=True)
+        return
     if picture.width > SIZE[0]:
         picture = picture.resize((SIZE[0], picture.height * SIZE[0] // picture.width))
     # A palette of 256 colours looks the same here and is a third of the size.
@@ -453,9 +477,10 @@ def main(names: list[str]) -> None:
     pictures = dict(PICTURES)
     if data := os.environ.get("DATA"):
         for model, side in best_and_worst.MODELS.items():
-            pictures[f"model-{model}"] = partial(best_and_worst.picture, model, Path(data), side)
+            pictures[f"{PHOTO}{model}"] = partial(best_and_worst.picture, model, Path(data), side)
     for name in names or pictures:
-        save(pictures[name](), FOLDER / f"{name}.png")
+        ending = "jpg" if name.startswith(PHOTO) else "png"
+        save(pictures[name](), FOLDER / f"{name}.{ending}")
 
 
 if __name__ == "__main__":

@@ -312,9 +312,9 @@ def test_a_file_is_imported_if_its_hash_is_right(
     hand.find("models_import_edit").setText(str(path))
     hand.click("models_import_button")
     hand.wait()
-    # Its name is taken: one sentence says so.
-    assert "There is a model 'tiny' already" in hand.status
-    hand.choose("tiny")
+    # Its name is taken, so it gets a number.
+    assert "Imported 'tiny 2'" in hand.status
+    hand.choose("tiny 2")
     hand.rename("old")
     hand.find("models_hash_edit").setText("0" * 64)
     hand.click("models_import_button")
@@ -323,8 +323,8 @@ def test_a_file_is_imported_if_its_hash_is_right(
     hand.find("models_hash_edit").setText(digest)
     hand.click("models_import_button")
     hand.wait()
-    assert hand.status == f"Imported 'tiny'; SHA-256 {digest[:16]}…, as it should be."
-    assert hand.listed() == ["shipped", "broken (damaged)", "old", "tiny"]
+    assert hand.status == f"Imported 'tiny 2'; SHA-256 {digest[:16]}…, as it should be."
+    assert hand.listed() == ["shipped", "broken (damaged)", "tiny", "old", "tiny 2"]
     assert "imported: sent.pea.safetensors" in hand.card
 
 

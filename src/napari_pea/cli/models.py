@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -133,6 +133,13 @@ def import_(
             "--trust-code", help="Let code of its authors run, now and whenever it is used."
         ),
     ] = False,
+    affinities: Annotated[
+        Literal["guess", "same", "different"],
+        typer.Option(
+            help="Of a model of another program: high affinities mean the same object, or "
+            "different ones."
+        ),
+    ] = "guess",
 ) -> None:
     """Take in a model file, or a package of the BioImage Model Zoo."""
     from napari_pea.models.package import SUFFIX
@@ -154,6 +161,7 @@ def import_(
                 trust_code=trust_code,
                 sha256=sha256,
                 name=name,
+                affinities=affinities,
                 origin=source if "://" in source else None,
                 progress=progress,
                 cancel=cancel,

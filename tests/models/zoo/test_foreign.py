@@ -201,6 +201,19 @@ def test_a_model_with_code_finds_the_blocks(
         assert found[labels == 0].max() == 0
 
 
+def test_the_user_can_say_what_high_affinities_mean(
+    folder: Path, tmp_path: Path, here: Path
+) -> None:
+    source = with_code(tmp_path / "a.zip")
+    image = blocks()[0]
+    values = {}
+    for meaning in ("guess", "same", "different"):
+        import_model(source, trust_code=True, name=meaning, affinities=meaning)
+        values[meaning] = load_model(meaning, "cpu").field(image).values
+    np.testing.assert_array_equal(values["same"], values["guess"])
+    np.testing.assert_allclose(values["different"], 1 - values["guess"], atol=1e-6)
+
+
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_torchscript_of_a_fixed_size_runs_in_tiles(folder: Path, tmp_path: Path, ndim: int) -> None:
     import_model(with_script(tmp_path / "a.zip", ndim), trust_code=True)

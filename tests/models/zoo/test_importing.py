@@ -35,10 +35,16 @@ def test_model_files_are_imported(tiny_model_path: Path, folder: Path) -> None:
 def test_names_that_are_taken_or_none_are_refused(tiny_model_path: Path, folder: Path) -> None:
     import_model(tiny_model_path)
     with pytest.raises(InputError, match="a model 'tiny' already"):
-        import_model(tiny_model_path)
+        import_model(tiny_model_path, name="tiny")
     with pytest.raises(InputError, match="cannot be called"):
         import_model(tiny_model_path, name="../x")
     assert import_model(tiny_model_path, name="other").name == "other.pea.safetensors"
+
+
+def test_a_model_whose_own_name_is_taken_gets_a_number(tiny_model_path: Path, folder: Path) -> None:
+    paths = [import_model(tiny_model_path) for _ in range(2)]
+    assert [path.name for path in paths] == ["tiny.pea.safetensors", "tiny 2.pea.safetensors"]
+    assert load_model("tiny 2", "cpu").name == "tiny 2"
 
 
 def test_the_name_in_a_file_leads_nowhere(changed: Callable[..., Path], folder: Path) -> None:

@@ -46,7 +46,12 @@ SLACK = 0.05
 
 
 def adopt(
-    info: PackageInfo, target: Path, changes: dict[str, str], cancel: CancelToken | None
+    info: PackageInfo,
+    target: Path,
+    changes: dict[str, str],
+    cancel: CancelToken | None,
+    *,
+    apart: bool | None = None,
 ) -> None:
     """Write the model file of a foreign package and remember that it may run.
 
@@ -60,6 +65,8 @@ def adopt(
         What the file is to say of its name and origin.
     cancel : CancelToken, optional
         Checked between steps.
+    apart : bool, optional
+        Whether its affinities are high between objects; by default what running it suggests.
 
     Raises
     ------
@@ -87,6 +94,8 @@ def adopt(
     network = built_network(plan, code, weights)
     check_cancel(cancel)
     plan = _tried(network, offsets, _fitting(image, plan, described.inputs[0]))
+    if apart is not None:
+        plan = replace(plan, apart=apart)
     metadata = metadata.model_copy(update={"arguments": plan.as_dict()})
     # Once more as it will be used.
     model = ForeignModel(ForeignNetwork(network.inner, plan), metadata, torch.device("cpu"))

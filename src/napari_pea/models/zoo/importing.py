@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.models.catalogue import check_name, list_models, user_folder
 from napari_pea.models.metadata import brings_program
 from napari_pea.models.package import SUFFIX, copy_model, load_network, load_weights, save_model
+from napari_pea.models.shelf import free_name
 from napari_pea.models.zoo.archive import open_archive
 from napari_pea.models.zoo.description import file_in, read_description
 from napari_pea.models.zoo.package_info import PackageInfo, own_metadata, read_package
 from napari_pea.models.zoo.state_dict import read_state_dict
 from napari_pea.models.zoo.trust import trust
 
+#: What high affinities of a model of another program mean.
+Meaning = Literal["guess", "same", "different"]
 #: What the names of weights in our packages begin with.
 PREFIX = "network."
 #: Longer names are cut.
@@ -32,6 +36,7 @@ def import_model(
     trust_code: bool = False,
     sha256: str | None = None,
     name: str | None = None,
+    affinities: Meaning = "guess",
     origin: str | None = None,
     folder: Path | None = None,
     progress: Progress = ignore_progress,
@@ -49,7 +54,11 @@ def import_model(
     sha256 : str, optional
         The hash that the file must have.
     name : str, optional
-        What the model is to be called; by default what the file says.
+        What the model is to be called; by default what the file says, with a number if
+        there is a model of that name.
+    affinities : {"guess", "same", "different"}
+        Of a model of another program: whether high affinities mean the same object or
+        different ones. By default that is found out by running it.
     origin : str, optional
         Where the file is from, for the user; by default its name.
     folder : Path, optional
@@ -81,7 +90,7 @@ def import_model(
             f"The model {info.name!r} was not imported, because it runs code of its authors: "
             "allow that (--trust-code) only if you trust them."
         )
-    called = name or default_name(info)
+    called = name or free_name(default_name(info), folder=folder)
     check_name(called)
     if any(entry.name == called for entry in list_models(folder)):
         raise InputError(f"There is a model {called!r} already: give this one another name.")
@@ -94,7 +103,8 @@ def import_model(
     elif info.kind == "affinities":
         from napari_pea.models.zoo.adopting import adopt
 
-        adopt(info, target, changes, cancel)
+        apart = None if affinities == "guess" else affinities == "different"
+        adopt(info, target, changes, cancel, apart=apart)
     elif info.metadata is not None and brings_program(info.metadata):
         copy_model(path, target, **changes)
         trust(target)
