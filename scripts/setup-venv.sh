@@ -50,7 +50,8 @@ if ! is_new_enough "$folder/bin/python"; then
 fi
 
 echo "Installing napari-pea and all it needs into $folder (some minutes the first time)"
-"$folder/bin/python" -m pip install --quiet --disable-pip-version-check \
+# What is never imported need not be compiled.
+"$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
     --constraint constraints.txt --editable ".[$extras]"
 
 # Tests run exported packages with it. What it needs is there; what it asks for does not fit together

@@ -37,14 +37,16 @@ TINY = ModelMetadata(
 )
 SETTINGS = TrainingSettings().updated(
     kind="masks",
-    iterations=16,
+    iterations=12,
     batch_size=2,
-    crop=48,
-    validate_every=8,
+    crop=32,
+    validate_every=6,
     ema_decay=0.0,
     ranges=(1, 4, 8),
-    masks=MaskObjective(samples=(30, 30, 30, 30), border=1, background="apart"),
+    masks=MaskObjective(samples=(20, 20, 20, 20), border=1, background="apart"),
 )
+#: Enough to tell whether a run goes on.
+SHORT = SETTINGS.updated(iterations=4, validate_every=2)
 
 
 @pytest.fixture
@@ -72,22 +74,22 @@ def test_masks_are_learned_scored_and_loaded_again(images, tmp_path: Path) -> No
 
 
 def test_a_run_of_masks_goes_on_where_it_stopped(images, tmp_path: Path) -> None:
-    whole = train_model(images[:2], (), TINY, SETTINGS, tmp_path / "whole")
+    whole = train_model(images[:2], (), TINY, SHORT, tmp_path / "whole")
     token = CancelToken()
 
     def stop(done: int, total: int) -> None:
-        if done == 6:
+        if done == 2:
             token.cancel()
 
     with pytest.raises(Cancelled):
-        train_model(images[:2], (), TINY, SETTINGS, tmp_path / "cut", progress=stop, cancel=token)
-    resumed = train_model(images[:2], (), TINY, SETTINGS, tmp_path / "cut", resume=True)
+        train_model(images[:2], (), TINY, SHORT, tmp_path / "cut", progress=stop, cancel=token)
+    resumed = train_model(images[:2], (), TINY, SHORT, tmp_path / "cut", resume=True)
     fields = [load_model(path).field(images[2].image).values for path in (whole, resumed)]
     np.testing.assert_allclose(*fields, atol=2e-3)
 
 
 def test_what_goes_on_from_masks_trains_masks_as_before(images, tmp_path: Path) -> None:
-    start = train_model(images[:2], (), TINY, SETTINGS, tmp_path / "first")
+    start = train_model(images[:2], (), TINY, SHORT, tmp_path / "first")
     usual = TrainingSettings().updated(iterations=3, batch_size=2, crop=64)
     child = ModelMetadata(name="child", architecture="resunet2d", scale=1.0)
     path = train_model(images[:2], (), child, usual, tmp_path / "second", start=start)
