@@ -48,6 +48,13 @@ def test_a_wide_window_makes_one_object_of_all():
     assert mean_shift(embedding(words), bandwidth=3.0).max() == 1
 
 
+def test_vectors_far_from_every_corner_of_a_grid_are_found():
+    # Each of the 16 numbers is a quarter of the window away from the next corner.
+    words = np.array([[0, 0, 1, 1]]).repeat(4, axis=0)
+    vectors = np.where(words == 0, 0.4, 2.0)[None].repeat(16, axis=0).astype(np.float32)
+    assert np.array_equal(mean_shift(vectors, bandwidth=1.0), words + 1)
+
+
 def test_an_empty_mask_gives_no_objects():
     words = np.zeros((3, 4), int)
     assert not mean_shift(embedding(words), mask=words > 0).any()

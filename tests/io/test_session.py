@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +19,27 @@ from napari_pea.io import read_about, read_image, read_labels
 from napari_pea.io.session import SavedSession, checksum, read_session, scene_of, write_session
 
 SHAPE = (5, 30, 40)
+SCENE = {
+    "image": {
+        "name": "x",
+        "path": None,
+        "beside": None,
+        "reader": None,
+        "shape": [5, 30, 40],
+        "dtype": "|u1",
+        "rgb": False,
+        "place": {},
+        "display": {},
+        "colormap": None,
+        "checksum": "00",
+    },
+    "part": {"plane": [], "channel": None, "layer_channel_axis": None},
+    "labels": {"name": None, "place": {}},
+    "camera": {"center": [0.0, 0.0], "zoom": 1.0},
+    "model": {"name": "m", "hash": "00"},
+    "choice": {},
+    "controls": {},
+}
 
 
 @pytest.fixture
@@ -35,7 +59,7 @@ def saved() -> SavedSession:
     table = pd.DataFrame({"label": [1, 2], "area": [5, 7], "foreground": [0.1, 1 / 3]})
     return SavedSession(
         {"kind": "labels", "settings": {"min_size": 3}},
-        {"image": {"name": "x"}},
+        SCENE,
         {False: Embedding(vectors, foreground), True: field},
         labels,
         labels + np.uint32(1),
@@ -54,7 +78,7 @@ def test_a_session_comes_back_as_it_was(saved: SavedSession, tmp_path: Path) -> 
     assert steps[-1] == (len(steps) - 1,) * 2
     found = read_session(path)
     assert found.about == saved.about
-    assert found.scene["image"] == {"name": "x"}
+    assert found.scene["image"] == SCENE["image"]
     for name in ("labels", "pieces", "image", "own"):
         np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
     pd.testing.assert_frame_equal(found.table, saved.table)
@@ -113,3 +137,29 @@ def test_images_are_told_apart() -> None:
     assert checksum(image.reshape(4, 3)) != known
     assert checksum(image.astype(np.int16)) != known
     assert checksum(image + 1) != known
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        (".zattrs", lambda told: told.pop("multiscales")),
+        (".zattrs", lambda told: told.update(multiscales=[])),
+        (".zattrs", lambda told: told["multiscales"][0].update(datasets=[])),
+        (".zattrs", lambda told: told["multiscales"][0].update(datasets=[{"path": 3}])),
+        (".zattrs", lambda told: told["napari_pea_session"].pop("labels")),
+        (".zattrs", lambda told: told["napari_pea_session"]["camera"].update(zoom="near")),
+        (".zattrs", lambda told: told.pop("napari_pea")),
+        ("pieces/.zarray", lambda told: told.update(shape=[5, 30, 39])),
+        ("evidence/vectors/.zarray", lambda told: told.update(shape=[16, 5, 30, 39])),
+    ],
+)
+def test_damaged_sessions_get_one_sentence(
+    saved: SavedSession, tmp_path: Path, file: str, change: Callable[[Any], None]
+) -> None:
+    path = tmp_path / "mine.pea.zarr"
+    write_session(path, saved)
+    told = json.loads((path / file).read_text())
+    change(told)
+    (path / file).write_text(json.dumps(told))
+    with pytest.raises(InputError, match=r"damaged|no OME-Zarr"):
+        read_session(path)

@@ -16,7 +16,7 @@ from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_pea.io.ome_zarr import OPENER
-from napari_pea.io.session import read_session
+from napari_pea.io.session import KEY, read_session
 from napari_pea.models.model import Model
 from napari_pea.models.package import copy_model
 from napari_pea.models.shelf import rename_model
@@ -221,8 +221,8 @@ def test_without_its_image_a_session_opens_its_labels(
     assert hand.names == ["tiles labels"]
     np.testing.assert_array_equal(hand.viewer.layers["tiles labels"].data, data)
     assert hand.status == (
-        f"The image 'tiles' is not at {tmp_path / 'tiles.tif'} any more, so only the labels are "
-        "opened: open the image, then the session again."
+        f"The image 'tiles' cannot be opened from {tmp_path / 'tiles.tif'} any more, so only the "
+        "labels are opened: open the image, then the session again."
     )
     # As the sentence says.
     hand.viewer.layers.clear()
@@ -230,6 +230,61 @@ def test_without_its_image_a_session_opens_its_labels(
     open_(hand, ask, path)
     assert hand.status == "2 objects, as they were saved."
     np.testing.assert_array_equal(hand.viewer.layers["found labels"].data, data)
+
+
+def change_scene(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Let a session say something else."""
+    attributes = json.loads((path / ".zattrs").read_text())
+    change(attributes[KEY])
+    (path / ".zattrs").write_text(json.dumps(attributes))
+
+
+def test_a_session_of_a_stranger_runs_no_code(hand: Any, ask: Ask, tmp_path: Path) -> None:
+    path, mark = tmp_path / "mine.pea.zarr", tmp_path / "mark"
+    save(hand, ask, path)
+    forget(hand)
+    (tmp_path / "evil.py").write_text(f"open({str(mark)!r}, 'w')\n")
+
+    def lead_astray(scene: dict[str, Any]) -> None:
+        scene["image"] |= {"path": str(tmp_path / "evil.py"), "beside": "evil.py"}
+        scene["image"]["display"]["events"] = 1
+        scene["labels"]["place"]["metadata"] = {"napari_pea": 1}
+
+    change_scene(path, lead_astray)
+    open_(hand, ask, path)
+    assert not mark.exists()
+    assert hand.names == ["tiles labels"]
+    assert "cannot be opened from" in hand.status
+
+
+def test_a_damaged_session_is_told(hand: Any, ask: Ask, tmp_path: Path) -> None:
+    path = tmp_path / "mine.pea.zarr"
+    save(hand, ask, path)
+    forget(hand)
+    change_scene(path, lambda scene: scene.pop("image"))
+    open_(hand, ask, path)
+    assert hand.status == f"The session {path} is damaged: image is wrong."
+
+
+def test_a_session_is_saved_though_its_model_was_renamed_or_deleted(
+    hand: Any, ask: Ask, tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "models"
+    own.mkdir()
+    copy_model(models / "tiny.pea.safetensors", own / "mine.pea.safetensors", name="mine")
+    monkeypatch.setenv("NAPARI_PEA_MODELS", str(own))
+    hand.dock.model_combo.refresh()
+    hand.find("model_combo").setCurrentText("mine")
+    hand.segment()
+    rename_model("mine", "yours", folder=own)
+    # A damaged one must not keep the others from being found.
+    (own / "aaa.pea.safetensors").write_bytes((own / "yours.pea.safetensors").read_bytes()[:-8])
+    save(hand, ask, tmp_path / "mine.pea.zarr")
+    forget(hand)
+    hand.dock.model_combo.refresh()
+    open_(hand, ask, tmp_path / "mine.pea.zarr")
+    assert hand.find("model_combo").currentText() == "yours"
+    assert "as they were saved" in hand.status
 
 
 def test_an_image_with_other_pixels_is_told(

@@ -17,6 +17,7 @@ from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.progress import CancelToken
 from napari_pea.core.settings import SegmentationSettings
 from napari_pea.models import catalogue
+from napari_pea.models.package import model_hash
 from napari_pea.widgets.sources import ImagePart
 from napari_pea.widgets.work import SegmentRequest, origin_of, segment_part, segment_stack
 
@@ -44,9 +45,10 @@ def test_labels_and_how_they_were_made(request_: SegmentRequest, image: np.ndarr
     assert not outcome.replace
     assert steps[0] == ("Reading the image …",)
     assert ("Looking at the image …", 0, 1) in steps
-    told = origin_of(request_, "tiny", "cpu", "cells", None)
+    told = origin_of(request_, outcome, "cells", None)
     assert json.loads(json.dumps(told)) == told
     assert (told["device"], told["model"], told["tile"]) == ("cpu", "tiny", 256)
+    assert told["model_hash"] == model_hash(request_.model)
 
 
 def test_every_plane_of_a_stack(request_: SegmentRequest, image: np.ndarray) -> None:

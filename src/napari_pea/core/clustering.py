@@ -54,8 +54,8 @@ def mean_shift(
     Cancelled
         If `cancel` was set.
     """
-    from elf.segmentation.embeddings import segment_mean_shift
     from skimage.measure import label
+    from sklearn.cluster import MeanShift
 
     shape = vectors.shape[1:]
     inside = np.ones(shape, dtype=bool) if mask is None else mask
@@ -67,7 +67,8 @@ def mean_shift(
         if pixels.size > N_SAMPLED:
             drawn = np.random.default_rng(seed).choice(pixels, N_SAMPLED, replace=False)
         sample = np.ascontiguousarray(rows[:, drawn], dtype=np.float32)
-        members = segment_mean_shift(sample, bandwidth)
+        windows = MeanShift(bandwidth=bandwidth, seeds=_seeds(sample, bandwidth))
+        members = windows.fit_predict(sample.T)
         check_cancel(cancel)
         found = np.unique(members)
         centers = np.stack([sample[:, members == one].mean(axis=1) for one in found])
@@ -80,3 +81,24 @@ def mean_shift(
             clusters[some] = 1 + distances.argmin(axis=0)
     objects = label(clusters.reshape(shape), background=0, connectivity=1)
     return as_objects(objects)
+
+
+def _seeds(sample: NDArray[np.float32], bandwidth: float) -> NDArray[np.float32]:
+    """Return where windows start: one of the vectors in every occupied cube of a grid.
+
+    scikit-learn would start from the corners of the grid, and in many dimensions most of those
+    are further from every vector than a window reaches.
+
+    Parameters
+    ----------
+    sample : array of float32, shape (D, N)
+        The vectors.
+    bandwidth : float
+        Side of a cube.
+
+    Returns
+    -------
+    array of float32, shape (at most N, D)
+    """
+    _, first = np.unique(np.round(sample / bandwidth), axis=1, return_index=True)
+    return np.ascontiguousarray(sample[:, np.sort(first)].T)

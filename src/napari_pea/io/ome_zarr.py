@@ -168,7 +168,13 @@ def _multiscale(node: zarr.Group, path: Path) -> tuple[zarr.Group, Mapping[str, 
             node, attributes = child, _ome_attributes(child)
     if "multiscales" not in attributes:
         raise InputError(f"{path} holds no OME-Zarr image: it has no multiscales metadata.")
-    described: Mapping[str, Any] = attributes["multiscales"][0]
+    try:
+        described: Mapping[str, Any] = attributes["multiscales"][0]
+        first = described["datasets"][0]["path"]
+    except (LookupError, TypeError) as error:
+        raise InputError(f"{path} is damaged: its multiscales metadata is wrong.") from error
+    if not isinstance(first, str):
+        raise InputError(f"{path} is damaged: its multiscales metadata is wrong.")
     return node, described
 
 
@@ -190,7 +196,7 @@ def _scale(described: Mapping[str, Any], ndim: int) -> NDArray[np.float64]:
     """Return the scale among the coordinate transformations."""
     scale = np.ones(ndim)
     for step in described.get("coordinateTransformations", ()):
-        if step.get("type") == "scale":
+        if isinstance(step, Mapping) and step.get("type") == "scale":
             scale = scale * np.asarray(step["scale"], dtype=float)
     return scale
 

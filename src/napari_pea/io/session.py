@@ -14,6 +14,7 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.field import AffinityField
 from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
+from napari_pea.io.scene import check_scene
 from napari_pea.io.writing import atomic_folder, reported
 
 if TYPE_CHECKING:
@@ -181,6 +182,7 @@ def read_session(path: Path) -> SavedSession:
     scene = scene_of(path)
     if scene is None:
         raise InputError(f"{path} is no session of napari-pea.")
+    check_scene(path, scene)
     try:
         group = zarr.open_group(path, mode="r")
         about: Any = group.attrs[NOTE]
@@ -190,7 +192,11 @@ def read_session(path: Path) -> SavedSession:
             if name in group
         }
         labels = np.asarray(open_ome_zarr(path)[0][...]).astype(np.uint32)
-        pieces = _read(group, "pieces")
+        pieces, own = _read(group, "pieces"), _read(group, "own")
+        told = [array for found in evidence.values() for array in found.arrays]
+        for array in (pieces, own, *told):
+            if array is not None and array.shape[-labels.ndim :] != labels.shape:
+                raise ValueError("its arrays do not fit each other")
         return SavedSession(
             dict(about),
             scene,
@@ -199,11 +205,11 @@ def read_session(path: Path) -> SavedSession:
             None if pieces is None else pieces.astype(np.uint32),
             pd.read_csv(path / TABLE),
             _read(group, "image"),
-            _read(group, "own"),
+            own,
         )
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(f"The session {path} is damaged: {error}.") from error
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_pea.core.errors import InputError
 from napari_pea.io import read_about, read_labels, write_labels
+from napari_pea.io.scene import PLACE, only
 from napari_pea.io.session import SUFFIX as SESSION_SUFFIX
 from napari_pea.io.session import scene_of
 from napari_pea.io.units import complete, in_micrometres
@@ -25,8 +26,6 @@ SUFFIX = ".pea.tif"
 FOLDER_SUFFIX = ".zarr"
 #: A file of this kind stands for the folder that it lies in.
 OPENER_SUFFIX = ".pea"
-#: What tells where a layer lies.
-PLACE = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
 
 def save_result(layer: Labels, path: str | Path) -> Path:
@@ -168,7 +167,7 @@ def _is_session(path: str) -> bool:
 
 def _layer_of(path: str) -> tuple[Any, dict[str, Any], str]:
     about = dict(read_about(path) or {})
-    place = about.pop("place", {})
+    place = only(PLACE, about.pop("place", {}))
     name = about.pop("name", Path(path).name.removesuffix(SUFFIX).removesuffix(FOLDER_SUFFIX))
     arguments: dict[str, Any] = {"name": name, **place}
     if about:

@@ -239,11 +239,9 @@ class Segmenting:
             raise InputError(
                 f"The image {layer.name!r} was changed in the meantime: click Segment again."
             )
-        segmenter = outcome.segmenter
-        device = str(getattr(segmenter.model, "device", request.device))
-        origin = origin_of(request, segmenter.model.name, device, layer.name, layer.source.path)
+        origin = origin_of(request, outcome, layer.name, layer.source.path)
         book = self._state.results
-        session = LiveSession(layer, request.part, segmenter, origin, self._layers, book)
+        session = LiveSession(layer, request.part, outcome.segmenter, origin, self._layers, book)
         former = self._state.sessions.find(layer, key)
         session.constraints = outcome.constraints
         if former is None:

@@ -19,6 +19,7 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken
 from napari_pea.core.segmentation import Segmentation
 from napari_pea.core.segmenter import Segmenter
+from napari_pea.io.scene import DISPLAY, IMAGES, PLACE, only
 from napari_pea.io.session import SavedSession, checksum, read_session
 from napari_pea.models.catalogue import ModelEntry, list_models, load_model
 from napari_pea.models.package import model_hash
@@ -102,8 +103,8 @@ class SessionOpener:
         if layer is None:
             return self._only_labels(
                 found,
-                f"The image {scene['name']!r} is not at {scene['path']} any more, so only the "
-                "labels are opened: open the image, then the session again.",
+                f"The image {scene['name']!r} cannot be opened from {scene['path']} any more, so "
+                "only the labels are opened: open the image, then the session again.",
             )
         if found.model is None:
             name = found.saved.scene["model"]["name"]
@@ -183,6 +184,7 @@ class SessionOpener:
             "image_path": layer.source.path,
             "model": entry.name,
             "model_path": str(entry.path),
+            "model_hash": saved.scene["model"]["hash"],
         }
         layers = self._viewer.layers
         session = LiveSession(layer, target.part, outcome.segmenter, origin, layers, book)
@@ -209,7 +211,7 @@ class SessionOpener:
             session.part.as_result(saved.own),
             name=saved.scene["labels"]["name"],
             metadata={"napari_pea": {"kind": "labels", **session.about()}},
-            **saved.scene["labels"]["place"],
+            **only(PLACE, saved.scene["labels"]["place"]),
         )
         self._state.results.add(self._viewer.layers, len(self._viewer.layers), layer)
         self._live.refresh()
@@ -229,7 +231,7 @@ class SessionOpener:
             labels[index],
             name=saved.scene["labels"]["name"] or saved.about["name"],
             metadata={"napari_pea": about},
-            **saved.scene["labels"]["place"],
+            **only(PLACE, saved.scene["labels"]["place"]),
         )
         show_warning(sentence)
         return sentence
@@ -254,14 +256,18 @@ class SessionOpener:
 def _read(path: Path, device: str, folder: Path | None, report: Report, _: CancelToken) -> Found:
     """Read a session and load its model, in another thread."""
     report("Reading the session …")
-    saved = read_session(path)
+    with memory_reported():
+        saved = read_session(path)
     wanted = saved.scene["model"]
     entries = [entry for entry in list_models(folder) if entry.problem is None]
     # The same name first: it is the likeliest.
     entries.sort(key=lambda entry: entry.name != wanted["name"])
-    entry = next((each for each in entries if model_hash(each.path) == wanted["hash"]), None)
-    model = None if entry is None else load_model(entry.path, device)
-    return Found(path, saved, entry, model)
+    for entry in entries:
+        # A model that cannot be loaded must not keep labels and image from being opened.
+        with suppress(InputError):
+            if model_hash(entry.path) == wanted["hash"]:
+                return Found(path, saved, entry, load_model(entry.path, device))
+    return Found(path, saved, None, None)
 
 
 def _restored(
@@ -318,7 +324,8 @@ def _places(found: Found) -> list[Path]:
     places = [Path(told["path"])] if told["path"] else []
     if told["beside"]:
         places.append(found.path.absolute().parent / told["beside"])
-    return list(dict.fromkeys(place.resolve() for place in places if place.exists()))
+    there = dict.fromkeys(place.resolve() for place in places if place.exists())
+    return [place for place in there if place.suffix.lower() in IMAGES]
 
 
 def _fits(layer: Any, told: dict[str, Any]) -> bool:
@@ -334,9 +341,9 @@ def _fits(layer: Any, told: dict[str, Any]) -> bool:
 def _show_as(layer: Image, told: dict[str, Any]) -> None:
     """Show an image as it was shown, where it was."""
     layer.name = told["name"]
-    for name, value in told["place"].items():
+    for name, value in only(PLACE, told["place"]).items():
         setattr(layer, name, value)
-    for name, value in told["display"].items():
+    for name, value in only(DISPLAY, told["display"]).items():
         if name != "contrast_limits" or not layer.rgb:
             setattr(layer, name, value)
     if told["colormap"] in AVAILABLE_COLORMAPS:

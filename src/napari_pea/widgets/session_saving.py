@@ -11,11 +11,11 @@ import numpy as np
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken
+from napari_pea.io.scene import DISPLAY, PLACE
 from napari_pea.io.session import SavedSession, checksum, write_session
-from napari_pea.models.package import model_hash
 from napari_pea.widgets.memory import memory_reported
 from napari_pea.widgets.places import plain_place
-from napari_pea.widgets.result_files import PLACE, pixel_size_at, plain_attribute
+from napari_pea.widgets.result_files import pixel_size_at, plain_attribute
 from napari_pea.widgets.results import LABELS
 from napari_pea.widgets.sources import level_zero
 from napari_pea.widgets.work import Report
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 #: Larger images without a file are not copied, in bytes.
 MOST_COPIED = 4 * 10**9
-#: How an image is shown.
-DISPLAY = ("contrast_limits", "gamma", "opacity", "visible")
 
 
 @dataclass(frozen=True)
@@ -149,11 +147,11 @@ def save(request: SaveRequest, report: Report, cancel: CancelToken) -> Path:
         pixels = request.part.read()
         scene = dict(request.saved.scene)
         scene["image"] = {**scene["image"], "checksum": checksum(pixels)}
-        model = Path(request.saved.about["model_path"])
+        about = request.saved.about
         scene["model"] = {
-            "name": request.saved.about["model"],
-            "path": str(model),
-            "hash": model_hash(model),
+            "name": about["model"],
+            "path": about["model_path"],
+            "hash": about["model_hash"],
         }
         image = None if request.data is None else np.asarray(request.data)
         size = pixel_size_at(scene["labels"]["place"], request.saved.labels.ndim)

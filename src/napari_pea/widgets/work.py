@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -120,6 +120,8 @@ class Outcome:
         Whether data and table of the former labels are as they were written.
     seconds : float
         How long it took.
+    model_hash : str
+        What the model was, whatever becomes of its file: see `models.package.model_hash`.
     """
 
     segmenter: Segmenter
@@ -130,6 +132,7 @@ class Outcome:
     print_: Hashable
     replace: bool
     seconds: float
+    model_hash: str = ""
 
 
 def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -> Outcome:
@@ -145,6 +148,7 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
     from napari_pea.core.predictors import check_settings
     from napari_pea.core.segmenter import Segmenter
     from napari_pea.models.catalogue import load_model
+    from napari_pea.models.package import model_hash
 
     started = perf_counter()
     with memory_reported():
@@ -153,6 +157,7 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
         check_cancel(cancel)
         report("Loading the model …")
         model = load_model(request.model, request.device)
+        known_by = model_hash(request.model)
         check_cancel(cancel)
 
         segmenter = Segmenter(
@@ -166,7 +171,7 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
         check_settings(model, request.settings)
         segmenter.evidence(request.settings, progress=looking(report), cancel=cancel)
         warm.wait_for_compilation(cancel)
-        return segment_again(
+        found = segment_again(
             segmenter,
             request.part,
             request.settings,
@@ -176,6 +181,7 @@ def segment_part(request: SegmentRequest, report: Report, cancel: CancelToken) -
             cancel,
             started,
         )
+        return replace(found, model_hash=known_by)
 
 
 def looking(report: Report) -> Progress:
@@ -362,7 +368,7 @@ def segment_stack(
 
 
 def origin_of(
-    request: SegmentRequest, model: str, device: str, image: str, path: str | None
+    request: SegmentRequest, outcome: Outcome, image: str, path: str | None
 ) -> dict[str, Any]:
     """Return how an embedding was made, as plain values.
 
@@ -370,18 +376,20 @@ def origin_of(
     ----------
     request : SegmentRequest
         What was asked for.
-    model, device : str
-        Name of the model, and where it ran.
+    outcome : Outcome
+        What came of it.
     image : str
         Name of the image layer.
     path : str or None
         The file that it was read from.
     """
+    model = outcome.segmenter.model
     return {
         **request.part.described(image, path),
-        "model": model,
+        "model": model.name,
         "model_path": str(request.model),
-        "device": device,
+        "model_hash": outcome.model_hash,
+        "device": str(getattr(model, "device", request.device)),
         "tile": request.tile,
         "halo": request.halo,
     }
