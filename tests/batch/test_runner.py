@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from napari_pea import load_model
@@ -130,11 +132,60 @@ def test_what_counts_as_done(
     os.utime(images[0], ns=(1, 1))
     (out / "b.tif").unlink()
     assert left() == ["a", "b"]
-    # Labels that do not say how they were made are somebody's work.
-    write_labels(out / "c.tif", np.ones((32, 48), dtype=int))
-    with pytest.raises(InputError, match=r"c\.tif does not say how it was made"):
-        left()
-    assert read_labels(out / "c.tif").all()
+
+
+def test_somebodys_work_is_not_replaced(
+    model: Model, recipe: Recipe, images: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    run_batch(plan(images, out), model, recipe)
+    made = read_about(out / "c.tif") or {}
+    dock = {name: value for name, value in made.items() if name != "objects"}
+    place = {"place": {"scale": [1, 1]}, "name": "c labels"}
+    other = replace(recipe, settings=recipe.settings.updated(min_size=1))
+    for about in (None, dock | place, dock | {"corrections": {}}, made | place):
+        write_labels(out / "c.tif", np.ones((32, 48), dtype=int), about=about)
+        with pytest.raises(InputError, match=r"c\.tif does not say that a batch made it"):
+            skip_done(plan(images, out, may_exist=True), other)
+        assert read_labels(out / "c.tif").all()
+    # Saved again from a window, labels of this very batch are still done.
+    items = plan(images, out, may_exist=True)
+    skip_done(items, recipe)
+    assert states(items) == ["skipped"] * 3
+
+
+def test_what_nobody_expected_fails_one_image_only(
+    model: Model,
+    recipe: Recipe,
+    images: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    embed = Model.embed
+
+    def broken(self: Model, image: Any, **options: Any) -> Any:
+        if np.array_equal(image.squeeze(), np.load(images[0])):
+            raise IndexError("axis 7 is out of bounds")
+        return embed(self, image, **options)
+
+    monkeypatch.setattr(Model, "embed", broken)
+    items = plan(images, tmp_path / "out")
+    run_batch(items, model, recipe)
+    assert states(items) == ["failed", "done", "done"]
+    assert items[0].message == "IndexError: axis 7 is out of bounds"
+
+
+def test_objects_of_labels_that_could_not_be_written_are_forgotten(
+    model: Model, recipe: Recipe, images: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    items = plan(images, out)
+    summary = Summary(out / "summary.csv")
+    (out / "b.tif").mkdir(parents=True)
+    run_batch(items, model, recipe, summary=summary)
+    assert states(items) == ["done", "failed", "done"]
+    assert "b.tif could not be saved" in items[1].message
+    assert set(pd.read_csv(out / "summary.csv")["image"]) == {"a.npy", "c.npy"}
 
 
 def test_labels_say_how_they_were_made(

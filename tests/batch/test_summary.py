@@ -51,17 +51,24 @@ def test_images_that_are_made_again_lose_their_rows(tmp_path: Path) -> None:
 
 def test_a_row_that_a_crash_has_cut_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "summary.csv"
-    Summary(path).add(Path("a.tif"), table(5, 6))
+    Summary(path).add(Path("a.tif"), table(5, 6, foreground=[0.1 + 0.2, 1]))
+    whole = path.read_text()
     with path.open("a") as stream:
         stream.write("b.t")
     summary = Summary(path)
     assert summary.count(Path("a.tif")) == 2
     summary.forget([Path("b.tif")])
-    summary.add(Path("b.tif"), table(7))
-    assert list(pd.read_csv(path)["image"]) == ["a.tif", "a.tif", "b.tif"]
+    assert path.read_text() == whole
+    summary.add(Path("b.tif"), table(7, foreground=[0.5], depth=[2.0]))
+    assert path.read_text().splitlines() == [
+        "image,label,area,foreground,depth",
+        "a.tif,1,5,0.30000000000000004,",
+        "a.tif,2,6,1.0,",
+        "b.tif,1,7,0.5,2.0",
+    ]
 
 
-@pytest.mark.parametrize("text", ["", "x,y\n1,2\n", "image\na\n"])
+@pytest.mark.parametrize("text", ["", "x,y\n1,2\n", "image\na\n", "image,label\na,1\n"])
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "summary.csv"
     path.write_text(text)

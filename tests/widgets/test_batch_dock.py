@@ -132,9 +132,9 @@ def test_settings_of_the_segment_dock_and_replacing(
         QMessageBox, "question", lambda *given: asked.append(given[2]) or answers[len(asked) - 1]
     )
     before = (folder / "labels" / "a.tif").stat().st_mtime_ns
-    hand.enter(folder)
-    assert hand.status == "2 images; 2 have labels there already."
+    # What the run itself has left is asked about too.
     hand.run()
+    assert hand.status == "2 images; 2 have labels there already."
     assert asked == [f"Replace 2 label images in {folder / 'labels'}?"]
     assert (folder / "labels" / "a.tif").stat().st_mtime_ns == before
     hand.run()
@@ -184,6 +184,6 @@ def test_what_cannot_be_run_is_said(
     mine.parent.mkdir()
     imwrite(mine, np.ones((40, 56), np.uint8))
     hand.run()
-    assert f"{mine} does not say how it was made" in hand.status
+    assert f"{mine} does not say that a batch made it" in hand.status
     assert read_labels(mine).all()
     assert hand.rows() == [["a.tif", "waiting", ""]]

@@ -103,13 +103,17 @@ class Recipe:
 
 
 def is_ours(labels: Path) -> bool:
-    """Whether a file of labels says how it was made, as those of a batch and of the dock do."""
+    """Whether a file of labels says that a batch has made it, and nobody has changed it since.
+
+    Batches alone count objects; labels saved from a window say where they lay in it.
+    """
     from napari_pea.io import read_about
 
     try:
-        return "settings" in (read_about(labels) or {})
+        told = set(read_about(labels) or {})
     except InputError:
         return False
+    return {"settings", "objects"} <= told and not {"corrections", "place"} & told
 
 
 def recipe_of(

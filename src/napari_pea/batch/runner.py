@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from napari_pea.batch.queue import Item, State
@@ -33,21 +34,20 @@ def skip_done(items: Sequence[Item], recipe: Recipe, summary: Summary | None = N
     Raises
     ------
     InputError
-        If there are labels that no batch has made: they would be replaced.
+        If there are labels that would be replaced, and no batch has made them.
     """
     for item in items:
-        if item.labels.exists() and not is_ours(item.labels):
-            raise InputError(
-                f"{item.labels} does not say how it was made, so it may be somebody's work and is "
-                "not replaced: choose another folder, or move it away."
-            )
         n_objects = recipe.made(item.image, item.labels)
-        if n_objects is None or (item.table is not None and not item.table.exists()):
-            continue
-        if summary is not None and summary.count(item.image) != n_objects:
-            continue
-        item.state, item.objects = State.SKIPPED, n_objects
-        item.message = f"{item.labels} is there, made in the same way"
+        has_table = item.table is None or item.table.exists()
+        has_rows = summary is None or summary.count(item.image) == n_objects
+        if n_objects is not None and has_table and has_rows:
+            item.state, item.objects = State.SKIPPED, n_objects
+            item.message = f"{item.labels} is there, made in the same way"
+        elif item.labels.exists() and not is_ours(item.labels):
+            raise InputError(
+                f"{item.labels} does not say that a batch made it, so it may be somebody's work "
+                "and is not replaced: choose another folder, or move it away."
+            )
 
 
 def run_batch(
@@ -101,19 +101,32 @@ def run_batch(
         except Cancelled:
             item.state = State.WAITING
             raise
-        except (InputError, OSError) as error:
-            item.state, item.message = State.FAILED, str(error)
-        except (MemoryError, RuntimeError) as error:
-            reason = (
-                "there is not enough memory; try a smaller --tile, in the dock a smaller tile size "
-                "in the preferences."
-            )
-            if not is_out_of_memory(error):
-                reason = f"{type(error).__name__}: {error}"
-            item.state, item.message = State.FAILED, reason
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other images go on
+            item.state, item.message = State.FAILED, _reason(error)
+            _forget(item, summary)
         finally:
             item.seconds = time.perf_counter() - started
             changed(item)
+
+
+def _reason(error: Exception) -> str:
+    """Return why an image failed, in one sentence."""
+    if isinstance(error, InputError | OSError):
+        return str(error)
+    if is_out_of_memory(error):
+        return (
+            "there is not enough memory; try a smaller --tile, in the dock a smaller tile size in "
+            "the preferences."
+        )
+    return f"{type(error).__name__}: {error}"
+
+
+def _forget(item: Item, summary: Summary | None) -> None:
+    """Take out the rows of an image that failed after they were written."""
+    if summary is not None and summary.count(item.image):
+        # Of a full disk the image itself tells; its rows are then left to the next run.
+        with suppress(InputError):
+            summary.forget([item.image])
 
 
 def _segment(

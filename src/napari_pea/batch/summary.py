@@ -89,16 +89,17 @@ class Summary:
         self._counts[image.stem] = len(rows)
 
     def _read(self) -> pd.DataFrame | None:
-        """Return what the file holds; rows that a crash has cut are left out."""
+        """Return what the file holds, as text; rows that a crash has cut are left out."""
         import pandas as pd
 
         if not self._path.exists():
             return None
         try:
-            table = pd.read_csv(self._path, dtype={IMAGE: str})
+            # As text, figures are written again as they stand.
+            table = pd.read_csv(self._path, dtype=str)
         except (ValueError, OSError) as error:  # the errors of pandas are ValueErrors
             raise self._refusal() from error
-        if IMAGE not in table.columns or "label" not in table.columns:
+        if not {IMAGE, "label", "area"} <= set(table.columns):
             raise self._refusal()
         table = table[table["label"].notna() & table["area"].notna()]
         self._columns = list(table.columns)

@@ -84,7 +84,6 @@ class BatchDock(QScrollArea):
         self._listing = SegmentState()
         self._lister = JobRunner(self._listing, self)
         self._suggested = ""
-        self._n_existing = 0
         self._still = QTimer(self)
         self._still.setSingleShot(True)
         self._still.setInterval(STILL_MS)
@@ -223,11 +222,9 @@ class BatchDock(QScrollArea):
         self._lister.start(Job("Looking at the files", work, self._on_listed, quiet=True))
 
     def _on_listed(self, found: tuple[list[Item], int]) -> str:
-        items, self._n_existing = found
+        items, there = found
         self.table.show_items(items)
-        many = f"{len(items)} image{'' if len(items) == 1 else 's'}"
-        there = self._n_existing
-        return f"{many}; {there} have labels there already." if there else f"{many}."
+        return _counted(len(items), there)
 
     def _folder(self) -> Path | None:
         text = self.output_edit.text().strip()
@@ -249,12 +246,6 @@ class BatchDock(QScrollArea):
                         f"The Segment dock has settings for {state.live.ndim}D images and the "
                         f"model {entry.name!r} sees {ndim}D ones: choose what the model recommends."
                     )
-            resume = self.resume_check.isChecked()
-            if not resume:
-                if self._still.isActive() or self._listing.busy:
-                    self._n_existing = count_existing(listed_images(inputs, folder))
-                if not self._may_replace(self._n_existing, folder):
-                    return
         except InputError as error:
             self._progress.status = str(error)
             show_warning(str(error))
@@ -272,9 +263,32 @@ class BatchDock(QScrollArea):
             # A network for volumes knows what its tiles should be.
             wanted.tile_size if ndim == NDIM else None,
             self.tables_check.isChecked(),
-            resume,
+            self.resume_check.isChecked(),
         )
-        job = Job(f"Segmenting the images of {inputs}", partial(run, request), str)
+        self._still.stop()
+        if request.resume:
+            self._start(request)
+        else:
+            self._ask_first(request)
+
+    def _ask_first(self, request: BatchRequest) -> None:
+        """Run if nothing is replaced, or the user agrees; what is there by now is counted."""
+
+        def work(_: Report, __: CancelToken) -> tuple[int, int]:
+            items = listed_images(request.inputs, request.folder)
+            return len(items), count_existing(items)
+
+        def deliver(found: tuple[int, int]) -> str:
+            if self._may_replace(found[1], request.folder):
+                self._start(request)
+            return _counted(*found)
+
+        self._progress.status = ""
+        self._lister.start(Job("Looking at the files", work, deliver, quiet=True))
+
+    def _start(self, request: BatchRequest) -> None:
+        """Segment all images in another thread."""
+        job = Job(f"Segmenting the images of {request.inputs}", partial(run, request), str)
         job.take = self._on_item
         self._lister.cancel("")
         self._runner.start(job)
@@ -350,15 +364,22 @@ class BatchDock(QScrollArea):
     def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802 - Qt's name
         """Leave the batch if the dock is gone afterwards; it may be hidden meanwhile."""
         super().hideEvent(event)
-        job = self._runner.current
-        if job is not None:
-            QTimer.singleShot(0, partial(_stop_if_gone, ref(self), job))
+        for job in (self._runner.current, self._lister.current):
+            if job is not None:
+                QTimer.singleShot(0, partial(_stop_if_gone, ref(self), job))
+
+
+def _counted(n_images: int, n_existing: int) -> str:
+    """Return how many images there are, and how many of them have labels."""
+    many = f"{n_images} image{'' if n_images == 1 else 's'}"
+    return f"{many}; {n_existing} have labels there already." if n_existing else f"{many}."
 
 
 def _stop_if_gone(dock: ref[BatchDock], job: Job) -> None:
-    """Leave a batch whose dock was closed."""
+    """Leave a batch whose dock was closed, and ask nothing any more."""
     alive = dock()
     if alive is None or not isalive(alive):
         job.stop()
     elif alive.parentWidget() is None and not alive.isVisible():
+        alive._lister.cancel("")
         alive._runner.cancel()
