@@ -48,11 +48,15 @@ def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(folder: Path, **options: Any) -> list[Outcome]:
-    options = {"arms": ARMS, "settings": SETTINGS, **options}
+    options = {
+        "arms": ARMS,
+        "settings": SETTINGS,
+        "training": [labelled(0)],
+        "held_out": [labelled(1)],
+        **options,
+    }
     return compare(
         tell=lambda outcomes: write_tables(outcomes, options["settings"], folder),
-        training=[labelled(0)],
-        held_out=[labelled(1)],
         model=MODEL,
         folder=folder,
         device="cpu",
@@ -127,12 +131,36 @@ def test_runs_of_another_comparison_are_not_mixed_in(tmp_path: Path) -> None:
     run(tmp_path, arms=ARMS[:1])
     with pytest.raises(InputError, match=r"plain-555 holds a run with other settings"):
         run(tmp_path, arms=ARMS[:1], settings=SETTINGS.updated(iterations=4))
+    wider = replace(ARMS[0], recommended={"min_size": 7})
+    with pytest.raises(InputError, match=r"plain-555 holds a run with other settings"):
+        run(tmp_path, arms=[wider])
+    for changed in ({"training": [labelled(0), labelled(2)]}, {"held_out": [labelled(2)]}):
+        with pytest.raises(InputError, match=r"plain-555 holds a run of other images"):
+            run(tmp_path, arms=ARMS[:1], **changed)
     record = tmp_path / "plain-555" / "outcome.json"
     record.write_text("{")
     with pytest.raises(InputError, match=r"outcome\.json cannot be read: delete it"):
         run(tmp_path, arms=ARMS[:1])
     with pytest.raises(InputError, match="at least one seed, not 0"):
         run(tmp_path, seeds=0)
+
+
+def test_records_of_old_tell_less_and_can_be_read(tmp_path: Path) -> None:
+    outcomes = run(tmp_path, arms=ARMS[:1])
+    path = tmp_path / "plain-555" / "outcome.json"
+    record = json.loads(path.read_text())
+    for name in ("architecture", "recommended", "training", "held_out"):
+        del record[name]
+    path.write_text(json.dumps(record))
+    assert run(tmp_path, arms=ARMS[:1]) == outcomes
+
+
+def test_a_run_that_was_stopped_knows_its_images(tmp_path: Path) -> None:
+    token = CancelToken()
+    with pytest.raises(Cancelled):
+        run(tmp_path, progress=lambda done, _: done and token.cancel(), cancel=token)
+    with pytest.raises(InputError, match="holds a run of other images"):
+        run(tmp_path, training=[labelled(2)])
 
 
 def test_arms_of_nuclei_change_the_recipe_and_have_names_of_their_own() -> None:

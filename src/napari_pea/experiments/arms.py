@@ -11,8 +11,10 @@ from typing import Any
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.files import atomic_write
+from napari_pea.core.image import as_array
 from napari_pea.core.progress import CancelToken, Progress, ignore_progress
 from napari_pea.experiments.tuning import score
+from napari_pea.io.session import checksum
 from napari_pea.models.catalogue import load_model
 from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.model import Model
@@ -124,7 +126,8 @@ def compare(
     training, held_out : sequence of LabelledImage
         Images to learn from and images of one group to score on.
     model, settings
-        What the arms change. Every arm is segmented with the recommended settings of `model`.
+        What the arms change. Every arm is segmented with the recommended settings of `model` and
+        its own changes of these.
     folder : Path
         Receives a folder for each run.
     seeds : int
@@ -149,7 +152,7 @@ def compare(
     Raises
     ------
     InputError
-        If the folder holds runs of another comparison.
+        If the folder holds runs of another comparison, or of other images.
     Cancelled
         If `cancel` was set.
     """
@@ -157,6 +160,10 @@ def compare(
         raise InputError(f"A comparison needs at least one seed, not {seeds}.")
     runs = [(seed, arm) for seed in range(settings.seed, settings.seed + seeds) for arm in arms]
     chosen = [settings.updated(**arm.settings, seed=seed) for seed, arm in runs]
+    images = {
+        name: [fingerprint(item) for item in items]
+        for name, items in (("training", training), ("held_out", held_out))
+    }
     total = sum(run.iterations for run in chosen)
     before = 0
     outcomes: list[Outcome] = []
@@ -172,11 +179,19 @@ def compare(
             own.updated(validate_every=own.iterations),
             folder / f"{arm.name}-{seed}",
             scorer or score_recommended,
+            images,
         )
         outcomes.append(run.outcome(training, held_out, device, advance, cancel))
         before += own.iterations
         tell(outcomes)
     return outcomes
+
+
+def fingerprint(item: LabelledImage) -> str:
+    """Return name and size of an image, and what tells its pixels and objects from others."""
+    image, labels = as_array(item.image), as_array(item.labels)
+    size = "×".join(map(str, image.shape))
+    return f"{item.name} {size} {checksum(image)} {checksum(labels)}"
 
 
 def score_recommended(
@@ -196,6 +211,7 @@ class _Run:
     settings: TrainingSettings
     folder: Path
     scorer: Scorer
+    images: Mapping[str, Sequence[str]]
 
     def outcome(
         self,
@@ -208,6 +224,8 @@ class _Run:
         """Train and score, as far as that was not done before."""
         record = self._recorded()
         if "seconds" not in record:
+            # Before the first step, so that a run that stops tells what it has learned from.
+            self._save(record)
             record["seconds"] = self._train(training, device, progress, cancel)
             self._save(record)
         if "scores" not in record:
@@ -265,6 +283,8 @@ class _Run:
             "settings": plain_settings(self.settings),
             "architecture": self.model.architecture,
             "arguments": json.loads(json.dumps(self.model.arguments)),
+            "recommended": json.loads(json.dumps(self.model.recommended.as_dict())),
+            **self.images,
         }
         path = self.folder / RECORD_NAME
         if not path.exists():
@@ -274,14 +294,20 @@ class _Run:
         except (OSError, ValueError) as error:
             raise InputError(f"The record {path} cannot be read: delete it.") from error
         changed = changed_settings(record.get("settings", {}), self.settings)
-        # Records of old have no architecture: all arms had that of the model.
-        record.setdefault("architecture", fresh["architecture"])
-        if changed or any(
-            record.get(name) != fresh[name] for name in ("architecture", "arguments")
-        ):
+        # What records of old do not tell counts as the same.
+        for name in ("architecture", "recommended", *self.images):
+            record.setdefault(name, fresh[name])
+        record["recommended"] = fresh["recommended"] | record["recommended"]
+        decisive = ("architecture", "arguments", "recommended")
+        differs = ""
+        if changed or any(record.get(name) != fresh[name] for name in decisive):
+            differs = "with other settings"
+        elif any(record[name] != fresh[name] for name in self.images):
+            differs = "of other images"
+        if differs:
             raise InputError(
-                f"The folder {self.folder} holds a run with other settings: choose another folder "
-                "for this comparison."
+                f"The folder {self.folder} holds a run {differs}: choose another folder for this "
+                "comparison."
             )
         return record
 

@@ -102,6 +102,15 @@ def test_figures_of_another_model_are_not_mixed_in(model: Model, tmp_path: Path)
     measure_adaptive(model, IMAGES[:1], tmp_path)
     with pytest.raises(InputError, match="of another version of 'tiny'"):
         measure_adaptive(model.with_scale(0.9), IMAGES, tmp_path)
-    (tmp_path / "table-7-tiny-images.json").write_text("{")
+    path = tmp_path / "table-7-tiny-images.json"
+    other = replace(IMAGES[1], name=IMAGES[0].name)
+    with pytest.raises(InputError, match="of another image called 'discs 2'"):
+        measure_adaptive(model, [other], tmp_path)
+    # Records of old say nothing of pixels.
+    record = json.loads(path.read_text())
+    del record["pixels"]
+    path.write_text(json.dumps(record))
+    measure_adaptive(model, IMAGES[:1], tmp_path)
+    path.write_text("{")
     with pytest.raises(InputError, match="cannot be read: delete it"):
         measure_adaptive(model, IMAGES, tmp_path)

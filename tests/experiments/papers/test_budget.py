@@ -49,3 +49,11 @@ def test_minutes_are_measured_once_for_each_arm(
     assert Budget(7).steps("one", tmp_path, train) == 7
     assert trained == [TIMED] * 2
     assert sorted(path.name for path in tmp_path.iterdir()) == [budget.BUDGET_NAME]
+
+
+@pytest.mark.parametrize("text", ["", '{"minutes": 2', "[2]", '{"minutes": null}', "\udcff"])
+def test_a_damaged_record_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / budget.BUDGET_NAME
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(InputError, match=r"budget\.json cannot be read: delete it"):
+        Budget(minutes=2).steps("one", tmp_path, lambda *_: None)

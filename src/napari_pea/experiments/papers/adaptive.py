@@ -17,7 +17,7 @@ from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore
 from napari_pea.core.scaling import scaled_settings
 from napari_pea.core.segmenter import Segmenter
 from napari_pea.core.settings import SegmentationSettings
-from napari_pea.experiments.arms import write_text
+from napari_pea.experiments.arms import fingerprint, write_text
 from napari_pea.experiments.papers import benchmarks
 from napari_pea.experiments.papers.published import TABLE_7
 from napari_pea.experiments.papers.report import HEADINGS, Line, Report
@@ -176,8 +176,15 @@ def measure_adaptive(
     path = folder / f"table-7-{model.name}-images.json"
     record = _recorded(path, model, choices)
     measured: dict[str, dict[str, dict[str, float]]] = record["images"]
+    pixels: dict[str, str] = record.setdefault("pixels", {})
     for done, item in enumerate(images):
         progress(done, len(images))
+        # What records of old do not tell counts as the same.
+        own = fingerprint(item)
+        if pixels.setdefault(item.name, own) != own:
+            raise InputError(
+                f"{path} holds figures of another image called {item.name!r}: choose another folder."
+            )
         if item.name in measured:
             continue
         segmenter = Segmenter(

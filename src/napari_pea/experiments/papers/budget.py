@@ -72,12 +72,12 @@ class Budget:
         Raises
         ------
         InputError
-            If the folder holds runs of another budget.
+            If the folder holds runs of another budget, or what it keeps is damaged.
         """
         if self.iterations is not None:
             return self.iterations
         path = folder / BUDGET_NAME
-        known: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+        known = _known(path)
         if known.setdefault("minutes", self.minutes or 0) != self.minutes:
             raise InputError(
                 f"The folder {folder} holds runs of {known['minutes']:g} minutes: give the same, "
@@ -92,3 +92,14 @@ class Budget:
             known[name] = max(1, round(known["minutes"] * 60 / seconds))
             write_text(path, json.dumps(known))
         return int(known[name])
+
+
+def _known(path: Path) -> dict[str, float]:
+    """Return what was measured before."""
+    if not path.exists():
+        return {}
+    try:
+        known = {name: float(value) for name, value in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"The budget {path} cannot be read: delete it.") from error
+    return known
