@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import subprocess
 import sys
@@ -62,7 +63,9 @@ def test_the_core_needs_torch_only_for_networks() -> None:
     assert loaded_by(names, ("torch",)) == []
 
 
-@pytest.mark.parametrize("part", ["batch", "core", "io", "training", "models", "volumes"])
+@pytest.mark.parametrize(
+    "part", ["batch", "core", "experiments", "io", "training", "models", "volumes"]
+)
 def test_nothing_below_the_widgets_needs_a_window(part: str) -> None:
     names = modules(part)
     assert len(names) > 3
@@ -76,6 +79,23 @@ def test_nothing_below_the_widgets_needs_a_window(part: str) -> None:
         f"for name in {names!r}: importlib.import_module(name)\n"
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_imports_go_one_way_inside_functions_too() -> None:
+    above = ("napari_pea.widgets", "napari_pea.cli", "napari_pea.api")
+    found = []
+    for part in ("batch", "core", "experiments", "io", "training", "models", "volumes"):
+        for path in sorted((PACKAGE / part).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom):
+                    names = [f"{node.module}.{alias.name}" for alias in node.names]
+                found += [
+                    f"{path.relative_to(PACKAGE)}: {name}"
+                    for name in names
+                    if f"{name}.".startswith(tuple(f"{other}." for other in above))
+                ]
+    assert found == []
 
 
 def test_opening_the_segment_dock_loads_no_more_than_it_shows() -> None:

@@ -84,8 +84,6 @@ class _Window:
         import napari
         from qtpy.QtCore import QEventLoop
 
-        from napari_pea.widgets.training_state import training_state_of
-
         self._loop = QEventLoop()
         self._cancel = cancel
         sample = load_sample("nuclei")
@@ -94,7 +92,7 @@ class _Window:
         self.viewer.add_image(sample.image, name="cells")
         self.paint = self.viewer.add_labels(painted, name="paint")
         _, self.dock = self.viewer.window.add_plugin_dock_widget("napari-pea", "Train")
-        self.state = training_state_of(self.viewer)
+        self.state = self.dock.state
         self.find("start_model_combo").setCurrentText(model)
         self.turn(5.0)  # PyTorch is loaded, and the annotation looked at
 
@@ -122,8 +120,6 @@ class _Window:
 
     def measure(self, seconds: float) -> dict[str, Any]:
         """Train, go on painting meanwhile, stop, and save."""
-        from napari_pea.widgets.training_state import TrainingPhase
-
         previews: set[int] = set()
         curves = self.find("training_curves")
         watch = StallWatch(self.viewer.window._qt_window)
@@ -145,11 +141,11 @@ class _Window:
             if self.state.phase.is_busy:
                 self.find("stop_button").click()
             self.until(lambda: not self.state.phase.is_busy)
-            if self.state.phase is not TrainingPhase.DONE:
+            if self.state.phase.value != "done":
                 raise InputError(f"The training failed: {self.state.message}")
             self.find("model_name_edit").setText("measured")
             self.find("save_model_button").click()
-            self.until(lambda: self.state.phase is TrainingPhase.IDLE)
+            self.until(lambda: self.state.phase.value == "idle")
             self.turn(0.5)
         stall = watch.take().seconds
         watch.stop()

@@ -19,7 +19,7 @@ from napari_pea.widgets.training_run import TrainingRunGroup
 from napari_pea.widgets.training_save import TrainingSaveGroup
 from napari_pea.widgets.training_sources import TrainingSourcesGroup
 from napari_pea.widgets.training_start import TrainingStartGroup
-from napari_pea.widgets.training_state import TrainingPhase, training_state_of
+from napari_pea.widgets.training_state import TrainingPhase, TrainingState, training_state_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -67,6 +67,11 @@ class TrainingDock(QScrollArea):
         layout.addStretch(1)
         self.setWidget(content)
         self._state.events.phase.connect(self._on_phase)
+
+    @property
+    def state(self) -> TrainingState:
+        """What is known of the training of this viewer."""
+        return self._state
 
     def _on_phase(self, phase: TrainingPhase) -> None:
         """Bring what happens into sight: on a small screen it lies below."""

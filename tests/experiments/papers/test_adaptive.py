@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from napari_pea.core.errors import Cancelled, InputError
+from napari_pea.core.networks import build_network
 from napari_pea.core.progress import CancelToken
 from napari_pea.core.settings import SegmentationSettings
+from napari_pea.experiments.papers import neuron_benchmarks
 from napari_pea.experiments.papers.adaptive import adaptive_settings, measure_adaptive
 from napari_pea.experiments.papers.benchmarks import made_up
 from napari_pea.models.catalogue import load_model
+from napari_pea.models.metadata import ModelMetadata
 from napari_pea.models.model import Model
 
 IMAGES = made_up().held_out
@@ -79,6 +83,19 @@ def test_every_choice_is_told_with_its_paired_difference(model: Model, tmp_path:
     ]
     error = abs(values[0] - values[1]) / 2
     assert report.lines[1].extra["difference in AJI"] == f"{np.mean(values):+.4f} ± {error:.4f}"
+
+
+def test_volumes_are_told_to_be_scored_as_their_ids_say(tmp_path: Path) -> None:
+    metadata = ModelMetadata(
+        name="tiny-3d", architecture="resunet3d", arguments={"widths": (4,) * 5, "isotropic": True}
+    )
+    network = build_network(metadata.architecture, metadata.arguments).eval()
+    volumes = neuron_benchmarks.made_up().held_out
+    report = measure_adaptive(
+        Model(network, metadata, torch.device("cpu")), volumes, tmp_path, metric="cremi",
+        shown=("cremi",),
+    )  # fmt: skip
+    assert "not by connected components as in table 1 of LSIM" in report.markdown()
 
 
 def test_what_was_measured_is_not_measured_again(

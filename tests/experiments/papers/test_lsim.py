@@ -33,6 +33,7 @@ def test_a_quick_run_of_the_command_writes_the_table(tmp_path: Path) -> None:
     # The three networks share all but their branches.
     assert len({line["extra"]["parameters"] for line in stored["lines"]}) == 3
     assert "with MaskAggr, MWS beats the superpixels of ENB: **" in written
+    assert "Scores are those of connected components" in written
 
 
 def test_goes_on_where_it_stopped(tmp_path: Path) -> None:

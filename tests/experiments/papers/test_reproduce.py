@@ -99,6 +99,7 @@ def test_neurons_are_partitioned_by_multicut_and_mutex(tmp_path: Path) -> None:
             line.found[name] for name in ("voi_split", "voi_merge", "voi")
         )
         assert voi == pytest.approx(split + merge)
+    assert "not by connected components as in table 1 of LSIM" in report.markdown()
     record = json.loads((tmp_path / "made-up-3d" / "superhuman-0" / "outcome.json").read_text())
     assert record["arguments"]["embedding_dim"] == 12
     assert record["settings"]["objective"]["affinity_loss"] == "entropy"

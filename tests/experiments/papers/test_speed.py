@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from napari_pea.core.errors import InputError
-from napari_pea.core.networks import build_network
+from napari_pea.core.networks import MaskUNet, build_network
 from napari_pea.core.networks.base import count_parameters
 from napari_pea.experiments.papers import speed
 from napari_pea.experiments.papers.reproduce import reproduce
@@ -33,13 +34,26 @@ def test_networks_have_the_size_that_the_paper_tells() -> None:
 
 
 def test_shipped_models_are_measured_too() -> None:
-    titles = {network.title for network in speed._shipped()}
-    embedding = {
-        f"model `{entry.name}`"
-        for entry in list_models()
-        if entry.source == "built-in" and entry.metadata and not entry.metadata.offsets
-    }
-    assert titles == embedding
+    found = {network.title: network for network in speed._shipped()}
+    shipped = [entry for entry in list_models() if entry.source == "built-in"]
+    assert set(found) == {f"model `{entry.name}`" for entry in shipped}
+    # Those of masks see what the others see.
+    for name in ("nuclei", "neurons-em"):
+        assert found[f"model `{name}-lsim`"].shape == found[f"model `{name}`"].shape
+
+
+def test_networks_of_masks_are_measured() -> None:
+    (network,) = (
+        replace(network, shape=(1, 32, 48))
+        for network in speed._shipped()
+        if network.title == "model `nuclei-lsim`"
+    )
+    sent: list[dict[str, list[float]]] = []
+    speed._measure(sent.append, network, "cpu")
+    built = build_network(network.architecture, network.built)
+    assert isinstance(built, MaskUNet)
+    assert sent[0]["parameters"] == [count_parameters(built) / 1e6]
+    assert min(sent[0]["seconds"]) > 0
 
 
 def test_a_device_that_is_not_there_is_told(tmp_path: Path) -> None:

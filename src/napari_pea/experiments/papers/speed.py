@@ -21,6 +21,7 @@ from napari_pea.experiments.papers.neuron_benchmarks import SMALL_WIDTHS
 from napari_pea.experiments.papers.published import SIZES
 from napari_pea.experiments.papers.report import Line, Report
 from napari_pea.experiments.papers.request import Request
+from napari_pea.experiments.papers.shipped import LSIM_SUFFIX
 from napari_pea.experiments.processes import fresh_process
 from napari_pea.models.catalogue import list_models
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: A picture of CVPPP, a field of BBBC039, a crop of AC3 as the authors predict it, and blocks
-#: of the size that the models for volumes are validated on.
+#: of the size that the models for volumes are validated on. Those of masks see the same.
 LEAVES, NUCLEI, SECTIONS = (3, 530, 500), (1, 520, 696), (1, 18, 160, 160)
 SHIPPED_SHAPES = {"nuclei-3d": (1, 51, 124, 127), "neurons-em": (1, 30, 250, 250)}
 #: What is timed, after one pass that is not.
@@ -122,9 +123,10 @@ def make_speed(request: Request) -> list[Report]:
             f"One pass of each network ({device}) over an image of noise, everything around the "
             f"pass included, in a process of its own; {REPEATS} passes after one that does not "
             "count, told as mean ± standard deviation; on a processor its time, summed over "
-            "threads. Parameters are all that training needs, "
-            "in millions. Memory is the most that the process held beyond the program, in "
-            "megabytes of the machine's memory. Weights are random, which changes neither.",
+            "threads. Networks of masks predict codes; the masks themselves are not decoded. "
+            "Parameters are all that training needs, in millions. Memory is the most that the "
+            "process held beyond the program, in megabytes of the machine's memory. Weights are "
+            "random, which changes neither.",
         ),
         METRICS,
         lines,
@@ -134,13 +136,13 @@ def make_speed(request: Request) -> list[Report]:
 
 
 def _shipped() -> list[Measured]:
-    """Return the networks of the shipped models that predict an embedding."""
+    """Return the networks of the shipped models, of both methods."""
     found = []
     for entry in list_models():
         model = entry.metadata
-        if entry.source != "built-in" or model is None or model.offsets:
+        if entry.source != "built-in" or model is None:
             continue
-        shape = SHIPPED_SHAPES.get(entry.name, NUCLEI)
+        shape = SHIPPED_SHAPES.get(entry.name.removesuffix(LSIM_SUFFIX), NUCLEI)
         if len(shape) == model.ndim + 1:
             found.append(
                 Measured(f"model `{entry.name}`", model.architecture, shape, model.arguments)

@@ -204,7 +204,8 @@ TABLES: dict[str, Table] = {
             "balanced binary cross entropy. As in the paper objects come from the multicut of "
             "direct neighbours, undecided at 1/2. MALA is left out: its network of 84 million "
             "parameters needs a GPU, and nothing else here would use its loss over minimax "
-            "paths. 0 is perfect in all columns.",
+            "paths. 0 is perfect in all columns. Objects are scored as their ids say, not by "
+            "connected components as in table 1 of LSIM.",
         ),
         Table(
             "5",
