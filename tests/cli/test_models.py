@@ -147,6 +147,30 @@ def test_export_passes_everything_on(
     assert given["path"] == tmp_path / "a.zip"
 
 
+def test_export_replaces_a_package_only_if_told_to(
+    run: Run,
+    fails: Callable[..., str],
+    tmp_path: Path,
+    tiny_model_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[Path] = []
+
+    def export_model(model: str, path: Path, **_: Any) -> Path:
+        written.append(path)
+        return path
+
+    monkeypatch.setattr("napari_pea.models.zoo.export_model", export_model)
+    there = tmp_path / "a.zip"
+    there.write_bytes(b"precious")
+    for output in (there, tmp_path / "a"):
+        command = ("models", "export", tiny_model_path, "-o", output, "--author", "Ann")
+        assert f"{there} exists already" in fails(*command)
+        assert written == []
+        assert run(*command, "--overwrite").exit_code == 0
+        assert written.pop() == there
+
+
 def test_export_needs_authors(run: Run, tiny_model_path: Path, tmp_path: Path) -> None:
     result = run("models", "export", tiny_model_path, "-o", tmp_path / "a.zip")
     assert result.exit_code == 2

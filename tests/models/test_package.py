@@ -43,6 +43,17 @@ def test_metadata_survive(saved: Path) -> None:
     assert read_metadata(saved) == METADATA
 
 
+def test_scores_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
+    told = METADATA.model_dump() | {
+        "scores": {"validation": {"aji": 0.5, "ap50": float("nan")}, "test": {"aji": float("-inf")}}
+    }
+    metadata = ModelMetadata(**told)
+    assert metadata.scores == {"validation": {"aji": 0.5}, "test": {}}
+    assert ModelMetadata.model_validate_json(metadata.model_dump_json()) == metadata
+    with pytest.raises(ValueError, match="scores"):
+        ModelMetadata(**told | {"scores": {"validation": 0.5}})
+
+
 def test_weights_survive_in_half_precision(saved: Path) -> None:
     torch.manual_seed(0)
     original = build_network(METADATA.architecture, METADATA.arguments).state_dict()

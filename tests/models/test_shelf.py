@@ -51,6 +51,16 @@ def test_a_model_gets_another_name_and_keeps_its_weights(folder: Path) -> None:
     assert rename_model("cells of Ann", "cells of Ann") == path
 
 
+def test_scores_that_are_no_numbers_cost_no_model(folder: Path) -> None:
+    scores = {"validation": {"aji": float("nan"), "ap50": 0.5, "voi": float("inf")}}
+    copy_model(folder / "tiny.pea.safetensors", folder / "odd.pea.safetensors", scores=scores)
+    for new in ("odd", "odder"):
+        path = rename_model("odd", new)
+        assert read_metadata(path).scores == {"validation": {"ap50": 0.5}}
+    assert names() == ["broken", "odder", "tiny"]
+    assert weights("odder") == weights("tiny")
+
+
 def test_names_that_are_taken_or_no_names_are_refused(folder: Path) -> None:
     for new, sentence in (
         ("broken", "There is a model 'broken' already"),

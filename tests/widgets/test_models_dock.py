@@ -281,7 +281,7 @@ def test_the_form_says_what_a_package_tells(
         return path
 
     monkeypatch.setattr("napari_pea.models.zoo.export_model", export)
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
     image = hand.viewer.add_image(np.eye(8), name="cells")
     hand.unfold("models_export_fold")
     hand.choose("tiny")
@@ -301,6 +301,35 @@ def test_the_form_says_what_a_package_tells(
     assert told["sample"] is image.data
     hand.choose("broken (damaged)")
     assert not button.isEnabled()
+
+
+def test_a_package_is_replaced_only_if_the_user_says_so(
+    hand: ModelsHand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Callable[[bool], list[str]],
+) -> None:
+    path, written = tmp_path / "sent.zip", []
+    path.write_bytes(b"precious")
+
+    def export(_: Path, path: Path, **__: Any) -> Path:
+        written.append(path)
+        return path
+
+    monkeypatch.setattr("napari_pea.models.zoo.export_model", export)
+    # The dialog asks nothing about this name: there is no such file.
+    given = str(tmp_path / "sent")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (given, ""))
+    hand.unfold("models_export_fold")
+    hand.choose("tiny")
+    hand.find("models_authors_edit").setText("Ann")
+    for yes in (False, True):
+        asked = answer(yes)
+        asked.clear()
+        hand.click("models_export_button")
+        hand.wait()
+        assert asked == ["Replace sent.zip?"]
+        assert written == ([path] if yes else [])
 
 
 def test_a_file_is_imported_if_its_hash_is_right(

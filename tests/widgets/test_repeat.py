@@ -18,7 +18,7 @@ from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 from tifffile import imread, imwrite
 from typer.testing import CliRunner
 
@@ -165,7 +165,7 @@ def test_a_saved_result_gives_its_settings_back(
     hand: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "mine"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
     hand.viewer.layers["tiles"].scale = (2, 3)
     hand.find("min_size_spin").setValue(33)
     hand.wait()
@@ -185,6 +185,22 @@ def test_a_saved_result_gives_its_settings_back(
     hand.viewer.layers.clear()
     hand.click("save_button")
     assert "There is no result yet" in hand.status
+
+
+def test_a_result_replaces_another_only_if_the_user_says_so(
+    hand: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, there = tmp_path / "mine.tif", tmp_path / "mine.pea.tif"
+    there.write_bytes(b"precious")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(given), ""))
+    buttons, asked = QMessageBox.StandardButton, []
+    for reply in (buttons.No, buttons.Yes):
+        monkeypatch.setattr(
+            QMessageBox, "question", lambda *told, reply=reply: asked.append(told[2]) or reply
+        )
+        hand.click("save_button")
+        assert (there.read_bytes() == b"precious") == (reply == buttons.No)
+    assert asked == ["Replace mine.pea.tif?"] * 2
 
 
 def test_copying_needs_a_result(open_dock: OpenDock, tiles_image: np.ndarray) -> None:

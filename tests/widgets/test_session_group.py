@@ -353,6 +353,23 @@ def test_accepted_objects_stay_accepted(hand: Any, ask: Ask, tmp_path: Path) -> 
     assert hand.viewer.layers["tiles labels"].features["accepted"].tolist() == before
 
 
+def test_a_session_replaces_another_only_if_the_user_says_so(
+    hand: Any, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, asked = tmp_path / "mine.pea.zarr", []
+    save(hand, ask, path)
+    mark = path / "mark"
+    mark.touch()
+    no = QMessageBox.StandardButton.No
+    monkeypatch.setattr(QMessageBox, "question", lambda *told: asked.append(told[2]) or no)
+    for given in ("mine", "mine.zarr", "mine.pea.zarr"):
+        ask(tmp_path / given)
+        hand.click("save_session_button")
+        hand.wait()
+    assert asked == ["Replace mine.pea.zarr?"] * 3
+    assert mark.exists()
+
+
 def test_what_cannot_be_saved_or_opened_is_said(
     hand: Any, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from napari_pea.cli.console import cancel_on_interrupt, print_json, print_table, progress_bar
-from napari_pea.core.errors import Cancelled
+from napari_pea.core.errors import Cancelled, InputError
 
 app = typer.Typer(
     no_args_is_help=True, help="List, rename, copy, delete, import and export models."
@@ -143,13 +144,15 @@ def import_(
 ) -> None:
     """Take in a model file, or a package of the BioImage Model Zoo."""
     from napari_pea.models.package import SUFFIX
-    from napari_pea.models.zoo import download, import_model, read_package
+    from napari_pea.models.zoo import fetched, import_model, read_package
 
     path = Path(source)
-    with cancel_on_interrupt() as cancel:
+    with cancel_on_interrupt() as cancel, ExitStack() as stack:
         if "://" in source:
             with progress_bar("Fetching") as progress:
-                path = download(source, sha256=sha256, progress=progress, cancel=cancel)
+                path = stack.enter_context(
+                    fetched(source, sha256=sha256, progress=progress, cancel=cancel)
+                )
         info = read_package(path)
         typer.echo(f"{info.name}: {info.description}".rstrip(": "))
         typer.echo(f"sha256 {info.sha256}")
@@ -187,15 +190,24 @@ def export(
     sample: Annotated[
         Path | None, typer.Option(help="An image it is for: its tests and cover are made with it.")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a package that exists already.")
+    ] = False,
 ) -> None:
     """Write a model as a package of the BioImage Model Zoo, and run it to see that it works."""
     from napari_pea.io.reading import read_image
     from napari_pea.models.zoo import export_model
+    from napari_pea.models.zoo.archive import package_path
 
+    target = package_path(output)
+    if target.exists() and not overwrite:
+        raise InputError(
+            f"{target} exists already: choose another name, or replace it with --overwrite."
+        )
     with cancel_on_interrupt() as cancel, progress_bar("Exporting") as progress:
         path = export_model(
             name,
-            output,
+            target,
             authors=author,
             licence=licence,
             citation=cite,

@@ -26,3 +26,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and (
         "out of memory" in text or "allocate memory" in text
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what code of strangers says about its failure, as the end of a sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]

@@ -37,6 +37,8 @@ EDGES = (
     (1 << 63) - 1,
     (1 << 64) - 1,
 )
+#: Megabytes that many names of weights share.
+SHARED = (1, 4, 16)
 #: Names that lead out of an archive.
 EVIL_NAMES = ("../x", "/etc/x", "..\\x", "C:\\x", "a/../../x", "rdf.yaml", "", ".", "\0", "a" * 300)
 #: Texts that grow when they are read.
@@ -267,7 +269,9 @@ def _inside(suffix: str, data: bytes, rng: random.Random) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     target = rng.choice(list(files))
-    if target == "rdf.yaml":
+    if rng.random() < 0.1:
+        files["weights.pt"] = _crowded(rng)
+    elif target == "rdf.yaml":
         files[target] = _changed_text(files[target], rng)
     elif rng.random() < 0.5:
         with zipfile.ZipFile(io.BytesIO(files[target])) as archive:
@@ -283,6 +287,18 @@ def _inside(suffix: str, data: bytes, rng: random.Random) -> bytes:
     if rng.random() < 0.05:
         files["bomb"] = bytes(5 << 20)
     return _archive(files)
+
+
+def _crowded(rng: random.Random) -> bytes:
+    """Return weights whose many names share few bytes, which may not take memory for each."""
+    import torch
+
+    # Noise enough not to be taken for a bomb already.
+    piece = rng.randbytes(1 << 14) + bytes(1 << 20)
+    one = torch.frombuffer(bytearray(piece * rng.choice(SHARED)), dtype=torch.uint8)
+    stream = io.BytesIO()
+    torch.save({f"network.{number}": one for number in range(rng.choice((2, 60, 300)))}, stream)
+    return stream.getvalue()
 
 
 def _changed_text(text: bytes, rng: random.Random) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
@@ -75,7 +76,7 @@ class ModelMetadata(BaseModel):
     licence : str
         Of the weights.
     scores : dict
-        Figures by data set and metric.
+        Figures by data set and metric; those that are no numbers are left out.
     parent : str, optional
         The model that training started from.
     training : dict
@@ -114,6 +115,23 @@ class ModelMetadata(BaseModel):
     def ndim(self) -> int:
         """The number of spatial axes of its images; every architecture is named by it."""
         return 3 if self.architecture.endswith("3d") else 2
+
+    @field_validator("scores", mode="before")
+    @classmethod
+    def _drop_what_is_no_number(cls, value: Any) -> Any:
+        """Leave out what JSON has no word for: it writes null, which would not be read again."""
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: {
+                metric: score
+                for metric, score in scores.items()
+                if score is not None and not (isinstance(score, float) and not isfinite(score))
+            }
+            if isinstance(scores, dict)
+            else scores
+            for name, scores in value.items()
+        }
 
     @field_validator("recommended", mode="before")
     @classmethod

@@ -25,12 +25,13 @@ OUTLINE = (255, 217, 26)
 
 
 def stored_picture(entry: ModelEntry) -> bytes | None:
-    """Return the example picture that a model file brings, as JPEG; None if there is none.
+    """Return the example picture of a model, as JPEG; None if there is none.
 
     Parameters
     ----------
     entry : ModelEntry
-        The model. A picture beside its file, ``<name>.jpg``, counts too.
+        The model. Its file brings the picture; for models that come with the program one
+        beside it, ``<name>.jpg``, counts too.
     """
     text = "" if entry.metadata is None else entry.metadata.picture
     if text and len(text) <= LONGEST:

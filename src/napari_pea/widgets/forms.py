@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
@@ -11,6 +12,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
+    QMessageBox,
     QToolButton,
     QWidget,
 )
@@ -52,6 +54,41 @@ def double_slider(name: str, limits: tuple[float, float], tooltip: str, parent: 
     slider.setDecimals(2)
     slider.setToolTip(tooltip)
     return slider
+
+
+def ask_where(
+    parent: QWidget, title: str, proposed: str, kind: str, whole: Callable[[str], Path]
+) -> Path | None:
+    """Ask where something is to be written, and whether it may replace what is there.
+
+    The dialog would ask about the name as it is typed, and something else would be replaced once
+    the suffix is added.
+
+    Parameters
+    ----------
+    parent : QWidget
+        The dock.
+    title, proposed, kind : str
+        Of the dialog: its title, the name it shows first, and its filter.
+    whole : callable
+        Returns the name with its suffix.
+
+    Returns
+    -------
+    Path or None
+        The whole name; None if the user has thought better of it.
+    """
+    given, _ = QFileDialog.getSaveFileName(
+        parent, title, proposed, kind, options=QFileDialog.Option.DontConfirmOverwrite
+    )
+    if not given:
+        return None
+    path = whole(given)
+    if path.exists():
+        answer = QMessageBox.question(parent, title, f"Replace {path.name}?")
+        if answer != QMessageBox.StandardButton.Yes:
+            return None
+    return path
 
 
 class FolderEdit(QWidget):

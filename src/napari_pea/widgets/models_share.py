@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken
 from napari_pea.models.catalogue import ModelEntry
 from napari_pea.models.package import SUFFIX
-from napari_pea.widgets.forms import form, row
+from napari_pea.widgets.forms import ask_where, form, row
 from napari_pea.widgets.work import Report
 
 #: Called with a title and the work, which returns the model to choose and one sentence.
@@ -242,15 +243,21 @@ class ExportGroup(QWidget):
         entry = self._entry()
         if entry is None:
             return
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Export the model", f"{entry.name}{PACKAGE}", f"Packages (*{PACKAGE})"
+        from napari_pea.models.zoo.archive import package_path
+
+        path = ask_where(
+            self,
+            "Export the model",
+            f"{entry.name}{PACKAGE}",
+            f"Packages (*{PACKAGE})",
+            package_path,
         )
-        if not path:
+        if path is None:
             return
         authors = tuple(text.strip() for text in self.authors_edit.text().split("|"))
         request = ExportRequest(
             entry,
-            Path(path),
+            path,
             tuple(text for text in authors if text),
             self.licence_combo.currentText().strip(),
             self.citation_edit.text().strip() or None,
@@ -277,34 +284,39 @@ def take_in(
     Cancelled
         If `cancel` was set.
     """
-    from napari_pea.models.zoo import download, import_model, read_package
+    from napari_pea.models.zoo import fetched, import_model, read_package
 
     is_address = "://" in source
-    path = Path(source).expanduser()
-    if is_address:
-        path = download(
-            source,
+    with ExitStack() as stack:
+        path = Path(source).expanduser()
+        if is_address:
+            path = stack.enter_context(
+                fetched(
+                    source,
+                    sha256=sha256,
+                    progress=lambda done, total: report(
+                        f"Fetching, {done / 1e6:.1f} MB …", done, total
+                    ),
+                    cancel=cancel,
+                )
+            )
+        report("Looking at the file …")
+        info = read_package(path)
+        if info.needs_consent and not trust_code:
+            raise InputError(
+                f"Nothing was imported: the model {info.name!r} runs code of its authors "
+                f"({' '.join(info.reasons)}). If you trust them, tick “Let code of the authors "
+                "run” and import it again."
+            )
+        made = import_model(
+            path,
+            trust_code=trust_code,
             sha256=sha256,
-            progress=lambda done, total: report(f"Fetching, {done / 1e6:.1f} MB …", done, total),
+            origin=source if is_address else None,
+            folder=folder,
+            progress=lambda done, total: report("Importing …", done, total),
             cancel=cancel,
         )
-    report("Looking at the file …")
-    info = read_package(path)
-    if info.needs_consent and not trust_code:
-        raise InputError(
-            f"Nothing was imported: the model {info.name!r} runs code of its authors "
-            f"({' '.join(info.reasons)}). If you trust them, tick “Let code of the authors run” "
-            "and import it again."
-        )
-    made = import_model(
-        path,
-        trust_code=trust_code,
-        sha256=sha256,
-        origin=source if is_address else None,
-        folder=folder,
-        progress=lambda done, total: report("Importing …", done, total),
-        cancel=cancel,
-    )
     name = made.name.removesuffix(SUFFIX)
     checked = "as it should be" if sha256 else "not compared"
     return name, f"Imported {name!r}; SHA-256 {info.sha256[:SHOWN_DIGITS]}…, {checked}."

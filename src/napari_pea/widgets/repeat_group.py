@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_pea.core.errors import InputError
 from napari_pea.widgets.corrections_group import restore_corrections
+from napari_pea.widgets.forms import ask_where
 from napari_pea.widgets.live import Live
 from napari_pea.widgets.repeat import as_command, as_python, settings_from
-from napari_pea.widgets.result_files import SUFFIX, save_result, told_by
+from napari_pea.widgets.result_files import SUFFIX, result_path, save_result, told_by
 from napari_pea.widgets.results import is_result
 from napari_pea.widgets.state import SegmentState
 
@@ -138,10 +139,10 @@ class RepeatGroup(QWidget):
         if layer is None:
             self._refuse(InputError("There is no result yet: click Segment, or select one."))
             return
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Save the result", f"{layer.name}{SUFFIX}", f"Results (*{SUFFIX})"
+        path = ask_where(
+            self, "Save the result", f"{layer.name}{SUFFIX}", f"Results (*{SUFFIX})", result_path
         )
-        if not path:
+        if path is None:
             return
         try:
             self._state.status = f"Saved {save_result(layer, path)}."

@@ -28,6 +28,14 @@ FOLDER_SUFFIX = ".zarr"
 OPENER_SUFFIX = ".pea"
 
 
+def result_path(path: str | Path) -> Path:
+    """Return the whole name of a result: with `SUFFIX`, unless it is an OME-Zarr."""
+    target = Path(path)
+    if target.name.endswith((SUFFIX, FOLDER_SUFFIX)):
+        return target
+    return target.with_name(f"{target.name.removesuffix('.tif')}{SUFFIX}")
+
+
 def save_result(layer: Labels, path: str | Path) -> Path:
     """Write the labels of a result, with its settings and its place.
 
@@ -36,7 +44,7 @@ def save_result(layer: Labels, path: str | Path) -> Path:
     layer : napari.layers.Labels
         A result.
     path : str or Path
-        The file; `SUFFIX` is added if it is missing, unless it is an OME-Zarr.
+        The file; see `result_path`.
 
     Returns
     -------
@@ -50,9 +58,7 @@ def save_result(layer: Labels, path: str | Path) -> Path:
     """
     if not is_result(layer) or not hasattr(layer, "selected_label"):
         raise InputError(f"The layer {layer.name!r} holds no labels of this plugin.")
-    target = Path(path)
-    if not target.name.endswith((SUFFIX, FOLDER_SUFFIX)):
-        target = target.with_name(f"{target.name.removesuffix('.tif')}{SUFFIX}")
+    target = result_path(path)
     _write(target, layer.data, layer.name, layer.metadata["napari_pea"], plain_place(layer))
     return target
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
 from qtpy.compat import isalive
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QMessageBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QPushButton, QVBoxLayout, QWidget
 
 from napari_pea.core.errors import InputError
 from napari_pea.io.session import SUFFIX
-from napari_pea.widgets.forms import row
+from napari_pea.widgets.forms import ask_where, row
 from napari_pea.widgets.jobs import Job, JobRunner
 from napari_pea.widgets.live import Live
 from napari_pea.widgets.session_opening import Choose, SessionOpener
@@ -107,17 +107,14 @@ class SessionGroup(QWidget):
             return
         file = source.source.path
         beside = Path(file).parent if file and "://" not in str(file) else Path()
-        given, _ = QFileDialog.getSaveFileName(
+        path = ask_where(
             self,
             "Save the session",
             str(beside / f"{source.name}{SUFFIX}"),
             f"Sessions (*{SUFFIX})",
-            options=QFileDialog.Option.DontConfirmOverwrite,
+            _whole,
         )
-        if not given:
-            return
-        path = Path(given if given.endswith(SUFFIX) else f"{given.removesuffix('.zarr')}{SUFFIX}")
-        if path.exists() and not self._confirmed(path):
+        if path is None:
             return
         try:
             request = collect(
@@ -134,14 +131,15 @@ class SessionGroup(QWidget):
             return
         self._runner.start(Job(f"Saving {path.name}", partial(save, request), _saved))
 
-    def _confirmed(self, path: Path) -> bool:
-        answer = QMessageBox.question(self, "Save the session", f"Replace {path.name}?")
-        return bool(answer == QMessageBox.StandardButton.Yes)
-
     def _on_open_clicked(self) -> None:
         path = QFileDialog.getExistingDirectory(self, f"Open a session (a folder *{SUFFIX})")
         if path:
             self.open(path)
+
+
+def _whole(given: str) -> Path:
+    """Return the whole name of a session."""
+    return Path(given if given.endswith(SUFFIX) else f"{given.removesuffix('.zarr')}{SUFFIX}")
 
 
 def _saved(path: Path) -> str:

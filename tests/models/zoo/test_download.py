@@ -12,7 +12,7 @@ import pytest
 
 from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.progress import CancelToken
-from napari_pea.models.zoo import download
+from napari_pea.models.zoo import download, fetched
 
 DATA = bytes(range(256)) * 20_000
 HASH = hashlib.sha256(DATA).hexdigest()
@@ -143,3 +143,22 @@ def test_addresses_that_lead_nowhere_get_one_sentence(server: str, tmp_path: Pat
     for url in ("file:///etc/passwd", "ftp://x/y", "https://", "model.zip"):
         with pytest.raises(InputError, match="does not begin with"):
             download(url, folder=tmp_path)
+
+
+@pytest.mark.parametrize(("sha256", "times"), [(None, 2), (HASH, 1)])
+def test_a_fetched_file_goes_when_it_is_no_longer_needed(
+    server: str, tmp_path: Path, sha256: str | None, times: int
+) -> None:
+    url = f"{server}/a.zip"
+    for _ in range(2):
+        with (
+            pytest.raises(InputError, match="Not agreed"),
+            fetched(url, sha256=sha256, folder=tmp_path),
+        ):
+            raise InputError("Not agreed.")
+        # What has its hash need not come twice.
+        assert len(list(tmp_path.iterdir())) == (0 if sha256 is None else 1)
+    assert len(Server.asked) == times
+    with fetched(url, sha256=sha256, folder=tmp_path) as path:
+        assert path.read_bytes() == DATA
+    assert list(tmp_path.iterdir()) == []

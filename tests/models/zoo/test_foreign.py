@@ -14,9 +14,10 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
-from napari_pea.core.errors import InputError
+from napari_pea.core.errors import Cancelled, InputError
 from napari_pea.core.known import KnownOffsets
 from napari_pea.core.predictors import predicts_affinities
+from napari_pea.core.progress import CancelToken
 from napari_pea.core.segmenter import Segmenter
 from napari_pea.models.catalogue import list_models, load_model
 from napari_pea.models.shelf import duplicate_model, rename_model
@@ -317,7 +318,19 @@ def described(**entries: Any) -> Any:
         (described(config={"mws": {"offsets": [[-1, 0], [-1, 0]]}}), "twice"),
         (described(config={"mws": {"offsets": [[-3, 0], [0, -3]]}}), "does not know the"),
         (described(config={"mws": {"offsets": OFFSETS[:2]}}), "no output of its network"),
-        (described(config={"mws": {"offsets": OFFSETS_3D}}), "cannot be used here"),
+        (described(config={"mws": {"offsets": OFFSETS_3D}}), "can be used here"),
+        (described(inputs=[]), "tells nothing about the image"),
+        (lambda told: told.update(inputs=told["inputs"] * 3), "takes 3 images at once"),
+        (lambda told: told["inputs"][0].update(axes="byxc"), "axes 'byxc'.*only 'bcyx'"),
+        (lambda told: told["inputs"][0].update(axes="cbyx"), "axes 'cbyx'.*only 'bcyx'"),
+        (
+            lambda told: told["inputs"][0]["shape"].update(min=[1, 1, 1 << 20, 1 << 20]),
+            "1048576 x 1048576 pixels and 1 channels.*in memory",
+        ),
+        (
+            lambda told: told["inputs"][0]["shape"].update(step=[0, 0, 1 << 20, 1 << 20]),
+            "growing by 1048576 x 1048576.*in memory",
+        ),
         (described(weights={"onnx": {"source": "weights.onnx"}}), "only onnx"),
         (
             lambda told: told["inputs"][0].update(preprocessing=[{"name": "magic"}]),
@@ -367,3 +380,68 @@ def test_code_that_fails_or_ends_the_program_gets_one_sentence(
         with pytest.raises(InputError, match="cannot be built") as caught:
             import_model(path, trust_code=True)
         assert "\n" not in str(caught.value)
+
+
+def test_a_change_of_type_leaves_logits_logits(folder: Path, tmp_path: Path, here: Path) -> None:
+    values = {}
+    for logits in (False, True):
+        path = changed(
+            with_code(tmp_path / "a.zip", logits=logits),
+            lambda told: told["outputs"][0].update(
+                postprocessing=[{"name": "ensure_dtype", "kwargs": {"dtype": "float32"}}]
+            ),
+        )
+        import_model(path, trust_code=True, name=f"logits {logits}")
+        values[logits] = load_model(f"logits {logits}", "cpu").field(blocks()[0]).values
+    np.testing.assert_allclose(values[True], values[False].clip(1e-4, 1 - 1e-4), atol=1e-4)
+
+
+def moody(path: Path, raised: str) -> Path:
+    """A package whose network fails on images with a dark dot."""
+    code = CODE.replace(
+        "dims = list", f"if x.min() < -20:\n            raise {raised}\n        dims = list"
+    )
+    return changed(
+        with_code(path),
+        lambda told: told["weights"]["pytorch_state_dict"].pop("architecture_sha256"),
+        code=code.encode(),
+    )
+
+
+def dark_dot() -> NDArray[np.uint16]:
+    image = np.full((70, 90), 500, np.uint16)
+    image[30, 40] = 0
+    return image
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        ("ValueError('too\\nbright')", "does not work on this image: bright"),
+        ("AssertionError", "does not work on this image: AssertionError"),
+        ("ZeroDivisionError('by zero')", "does not work on this image: by zero"),
+        ("SystemExit", "does not work on this image: SystemExit"),
+    ],
+)
+def test_whatever_the_code_raises_ends_one_image_only(
+    folder: Path, tmp_path: Path, here: Path, raised: str, told: str
+) -> None:
+    model = load_model(import_model(moody(tmp_path / "a.zip", raised), trust_code=True), "cpu")
+    image = blocks()[0]
+    with pytest.raises(InputError, match=told):
+        model.field(dark_dot())
+    assert model.field(image).values.shape == (6, 70, 90)
+
+
+def test_memory_that_runs_out_and_cancelling_are_told_as_such(
+    folder: Path, tmp_path: Path, here: Path
+) -> None:
+    path = import_model(moody(tmp_path / "a.zip", "MemoryError"), trust_code=True)
+    model = load_model(path, "cpu")
+    image = blocks()[0]
+    with pytest.raises(MemoryError):
+        model.field(dark_dot())
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        model.field(image, cancel=token)

@@ -160,3 +160,15 @@ def test_old_files_and_damaged_ones_are_refused(tmp_path: Path) -> None:
     for name in ("old", "cut", "flipped", "none"):
         with pytest.raises(InputError):
             read_state_dict(tmp_path / f"{name}.pt")
+
+
+def test_names_that_share_values_count_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = torch.ones(1 << 18)  # 1 MB
+    path = saved(tmp_path / "w.pt", {str(number): one for number in range(20)})
+    assert len(read_state_dict(path)) == 20
+    monkeypatch.setattr("napari_pea.models.zoo.state_dict.MAX_WEIGHTS", 16 << 20)
+    with pytest.raises(InputError, match=r"take more than 16 MB: they are not opened\.$"):
+        read_state_dict(path)
+    assert len(read_state_dict(saved(path, {str(number): one for number in range(15)}))) == 15

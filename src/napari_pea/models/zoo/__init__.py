@@ -7,7 +7,7 @@ has agreed to it.
 from __future__ import annotations
 
 from napari_pea.models.zoo.authors import LICENCES, Author
-from napari_pea.models.zoo.download import download
+from napari_pea.models.zoo.download import download, fetched
 from napari_pea.models.zoo.exporting import export_model
 from napari_pea.models.zoo.importing import import_model
 from napari_pea.models.zoo.package_info import PackageInfo, read_package
@@ -18,6 +18,7 @@ __all__ = [
     "PackageInfo",
     "download",
     "export_model",
+    "fetched",
     "import_model",
     "read_package",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_pea.core.errors import InputError
+from napari_pea.core.errors import InputError, reason_of
 from napari_pea.core.progress import CancelToken, check_cancel
 from napari_pea.models.package import save_tensors
 from napari_pea.models.zoo.archive import open_archive
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 MAX_WEIGHTS, MAX_CODE = 1 << 29, 1 << 20
 #: A test image beyond this is not used.
 MAX_IMAGE = 1 << 28
+#: The most values that the smallest image of a model may have, and one a step larger.
+MAX_VALUES = 1 << 25
 #: Outputs further outside of 0 to 1 than this are no probabilities yet.
 SLACK = 0.05
 
@@ -110,16 +113,24 @@ def adopt(
 
 def _plan(described: Description, kind: str) -> Plan:
     """Return how the network is run, as far as its description tells."""
-    if len(described.inputs) != 1:
-        raise InputError(f"The model {described.name!r} takes more than one image: it cannot.")
+    if not described.inputs:
+        raise InputError(
+            f"The package of {described.name!r} tells nothing about the image that the model "
+            "takes: ask its authors for a complete one."
+        )
+    if len(described.inputs) > 1:
+        raise InputError(
+            f"The model {described.name!r} takes {len(described.inputs)} images at once: only "
+            "models that take a single one can be used here."
+        )
     given, entry = described.inputs[0], described.weights[kind]
     space = [axis for axis in given.axes if axis.kind in ("z", "y", "x")]
     ndim = len(described.offsets[0])
-    strange = [axis.kind for axis in given.axes if axis.kind not in ("b", "c", "z", "y", "x")]
-    if "".join(axis.kind for axis in space) != "zyx"[-ndim:] or strange:
+    letters = "zyx"[-ndim:]
+    if given.kinds not in {first + letters for first in ("bc", "b", "c", "")}:
         raise InputError(
             f"The model {described.name!r} takes images with the axes {given.kinds!r}, and its "
-            f"offsets have {ndim}: it cannot be used here."
+            f"offsets have {ndim}: only {'bc' + letters!r}, without b or c too, can be used here."
         )
     check_steps(given.steps, before=True)
     after = described.outputs[0].steps if described.outputs else ()
@@ -127,17 +138,24 @@ def _plan(described: Description, kind: str) -> Plan:
     channels = next((axis.size for axis in given.axes if axis.kind == "c"), 1) or 1
     outer = [axis for output in described.outputs for axis in output.axes]
     halos = [
-        max((axis.halo for axis in outer if axis.kind == letter), default=0)
-        for letter in "zyx"[-ndim:]
+        max((axis.halo for axis in outer if axis.kind == letter), default=0) for letter in letters
     ]
+    smallest = tuple(axis.size or (64 if ndim == 2 else 32) for axis in space)
+    steps = tuple(axis.step or (0 if axis.size else 16) for axis in space)
+    if prod(map(sum, zip(smallest, steps, strict=True))) * channels > MAX_VALUES:
+        raise InputError(
+            f"The model {described.name!r} takes images of {' x '.join(map(str, smallest))} pixels "
+            f"and {channels} channels, growing by {' x '.join(map(str, steps))}: that is more than "
+            "can be held in memory."
+        )
     return Plan(
         kind,
         entry.name,
         dict(entry.arguments),
         given.kinds,
         channels,
-        tuple(axis.size or (64 if ndim == 2 else 32) for axis in space),
-        tuple(axis.step or (0 if axis.size else 16) for axis in space),
+        smallest,
+        steps,
         tuple(halos),
         [(name, dict(arguments)) for name, arguments in given.steps],
         [(name, dict(arguments)) for name, arguments in after],
@@ -192,8 +210,7 @@ def _tried(
                 for output in network.eval()(torch.from_numpy(image)[None])
             ]
     except (Exception, SystemExit) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        raise InputError(f"The network of the model does not work: {reason[:300]}.") from error
+        raise InputError(f"The network of the model does not work: {reason_of(error)}.") from error
     for index, output in enumerate(outputs):
         extra = len(output) - len(offsets)
         if extra not in (0, 1):
@@ -207,13 +224,15 @@ def _tried(
             alone = [n for n, other in enumerate(outputs) if n != index and len(other) == 1]
             foreground = (alone[0], 0) if alone else None
         values = output[extra:]
-        logits = bool(values.min() < -SLACK or values.max() > 1 + SLACK) and not network.plan.after
+        outside = bool(values.min() < -SLACK or values.max() > 1 + SLACK)
+        # A change of type alone makes no probabilities.
+        made = any(name != "ensure_dtype" for name, _ in network.plan.after)
         return replace(
             network.plan,
             output=index,
             first=extra,
             foreground=foreground,
-            logits=logits,
+            logits=outside and not made,
             apart=_tells_apart(values, offsets),
         )
     raise InputError(

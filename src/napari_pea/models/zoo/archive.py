@@ -40,6 +40,12 @@ DAMAGE = (
 )
 
 
+def package_path(path: str | Path) -> Path:
+    """Return the whole name of a package: with ``.zip``."""
+    given = Path(path)
+    return given if given.suffix.lower() == ".zip" else given.with_name(f"{given.name}.zip")
+
+
 class _ShortReads(io.BufferedReader):
     """A file of which only little is read at a time, whatever it says about itself."""
 

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 HEIGHT, MAX_BYTES = 400, 500_000
 
 
-def cover_picture(
-    image: NDArray[Any], labels: NDArray[np.integer], colors: NDArray[np.float32] | None = None
-) -> bytes:
+def cover_picture(image: NDArray[Any], labels: NDArray[np.integer]) -> bytes:
     """Return a PNG: an image, and over its other half the objects found.
 
     Parameters
@@ -25,21 +23,17 @@ def cover_picture(
         Intensities; of a volume the middle section is shown.
     labels : array of int, shape (*spatial)
         Object ids.
-    colors : array of float32, shape (*spatial, 3), optional
-        Colours of the embedding, shown where there is no object.
     """
     grey = image[0].astype(np.float64)
     if grey.ndim == 3:
         middle = len(grey) // 2
         grey, labels = grey[middle], labels[middle]
-        colors = None if colors is None else colors[middle]
     low, high = np.percentile(grey, (1, 99.8))
     grey = np.clip((grey - low) / max(high - low, 1e-12), 0, 1)
     shown = np.repeat(grey[..., None], 3, axis=2)
     hues = np.random.default_rng(1).random((int(labels.max()) + 1, 3)) * 0.8 + 0.2
     found = 0.45 * shown + 0.55 * hues[labels]
-    background = shown if colors is None else 0.5 * colors
-    found[labels == 0] = background[labels == 0]
+    found[labels == 0] = shown[labels == 0]
     edges = np.zeros(labels.shape, dtype=bool)
     edges[:-1] |= labels[:-1] != labels[1:]
     edges[:, :-1] |= labels[:, :-1] != labels[:, 1:]

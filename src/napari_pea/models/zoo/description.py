@@ -101,7 +101,7 @@ class Description:
 
     Attributes
     ----------
-    name, text, licence, cite, parent : str
+    name, text, licence : str
         For the user.
     authors : tuple of str
         Their names.
@@ -116,8 +116,6 @@ class Description:
     name: str
     text: str
     licence: str
-    cite: str
-    parent: str
     authors: tuple[str, ...]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
@@ -164,8 +162,6 @@ def read_description(archive: Archive) -> Description:
             name=_text(told.get("name")),
             text=_text(told.get("description")),
             licence=_text(told.get("license")),
-            cite="; ".join(_text(entry.get("text")) for entry in told.get("cite") or ()),
-            parent=_text((told.get("parent") or {}).get("id")),
             authors=tuple(_text(author.get("name")) for author in told.get("authors") or ()),
             inputs=_tensors(told, "inputs", "preprocessing"),
             outputs=_tensors(told, "outputs", "postprocessing"),

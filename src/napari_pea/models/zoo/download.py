@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -91,6 +93,30 @@ def download(
     finally:
         fetch.clear()
     return Path(found)
+
+
+@contextmanager
+def fetched(
+    url: str,
+    *,
+    sha256: str | None = None,
+    folder: Path | None = None,
+    progress: Progress = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> Iterator[Path]:
+    """Fetch a file for as long as it is needed; see `download` for parameters and errors.
+
+    It is removed in the end, unless what it was fetched for fails and a hash can tell next time
+    that it is still the right one.
+    """
+    path = download(url, sha256=sha256, folder=folder, progress=progress, cancel=cancel)
+    try:
+        yield path
+    except BaseException:
+        if sha256 is None:
+            path.unlink(missing_ok=True)
+        raise
+    path.unlink(missing_ok=True)
 
 
 class _Fetch:

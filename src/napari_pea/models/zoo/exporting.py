@@ -6,8 +6,6 @@ import base64
 import hashlib
 import importlib.util
 import json
-import subprocess
-import sys
 import tempfile
 import warnings
 import zipfile
@@ -27,11 +25,13 @@ from napari_pea.core.image import prepare_image
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
 from napari_pea.models.metadata import brings_program
 from napari_pea.models.model import Model
+from napari_pea.models.zoo.archive import package_path
 from napari_pea.models.zoo.authors import Author, check_authors, check_licence, citation_of
 from napari_pea.models.zoo.cover import cover_picture, fitting_picture
 from napari_pea.models.zoo.describe import Sides, described, document, papers
 from napari_pea.models.zoo.example import example_image, fitted
 from napari_pea.models.zoo.outputs import Output, offsets_of, predicted, standalone
+from napari_pea.models.zoo.trial import CLOSE, rerun
 
 if TYPE_CHECKING:
     import torch
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 #: What the files are called.
 CODE, WEIGHTS, SCRIPT = "architecture.py", "weights.pt", "weights_torchscript.pt"
-#: How much the outputs of the package may differ from those of the model.
-CLOSE = 1e-4
 #: Sides of the image that a package is tried on, in pixels.
 TRIED = {2: 256, 3: 48}
 #: What stands at the end of the architecture file.
@@ -95,12 +93,12 @@ def export_model(
     progress : callable
         Told the steps done and the steps in all.
     cancel : CancelToken, optional
-        Checked between them.
+        Checked between them, and while the package runs.
 
     Returns
     -------
     Path
-        The package.
+        The package, which replaces one that is there.
 
     Raises
     ------
@@ -114,9 +112,7 @@ def export_model(
 
     from napari_pea.models.catalogue import load_model, model_of
 
-    path = Path(path)
-    if path.suffix.lower() != ".zip":
-        path = path.with_name(f"{path.name}.zip")
+    path = package_path(path)
     makers = check_authors(authors)
     loaded = model if isinstance(model, Model) else load_model(model, "cpu")
     if brings_program(loaded.metadata):
@@ -160,7 +156,7 @@ def export_model(
                 hashes={file.name: _sha256(file) for file in folder.iterdir()},
             )
             package = _write_package(folder, told)
-            wrong = _rerun(package)
+            wrong = rerun(package, cancel)
             if "torchscript" not in wrong:
                 break
             # Weights for programs without Python are an extra: better none than wrong ones.
@@ -340,31 +336,6 @@ def _write_package(folder: Path, told: dict[str, Any]) -> Path:
         for file in files:
             archive.write(file, file.name)
     return path
-
-
-def _rerun(package: Path) -> dict[str, str]:
-    """Run a package without this program and return what is wrong, by format of weights."""
-    import torch
-
-    script = Path(__file__).with_name("rerun.py")
-    done = subprocess.run(  # noqa: S603 - our own script and our own package
-        [sys.executable, "-I", script, package, str(torch.get_num_threads())],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no reason was told"]
-        return {"pytorch_state_dict": lines[-1]}
-    found = json.loads(done.stdout)
-    needs = found.pop("needs")
-    if needs:
-        return {"pytorch_state_dict": f"its code imports {needs[0]}"}
-    return {
-        kind: result if isinstance(result, str) else f"its outputs differ by {max(result):.2g}"
-        for kind, result in found.items()
-        if isinstance(result, str) or not max(result) <= CLOSE
-    }
 
 
 def _validate(description: Path) -> None:

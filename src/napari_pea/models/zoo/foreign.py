@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_pea.core.device import Precision, choose_device
-from napari_pea.core.errors import InputError, is_out_of_memory
+from napari_pea.core.errors import Cancelled, InputError, is_out_of_memory, reason_of
 from napari_pea.core.field import AffinityField
 from napari_pea.core.image import prepare_image
 from napari_pea.core.networks.base import Network
@@ -254,12 +254,12 @@ class ForeignModel(AffinityModel):
                 progress=progress,
                 cancel=cancel,
             )
-        except (RuntimeError, TypeError, AttributeError, LookupError) as error:
-            if is_out_of_memory(error):
+        except (Exception, SystemExit) as error:
+            # Code of strangers may raise anything: one image must not end a whole batch.
+            if isinstance(error, (Cancelled, InputError)) or is_out_of_memory(error):
                 raise
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise InputError(
-                f"The network of {self.name!r} does not work on this image: {reason}."
+                f"The network of {self.name!r} does not work on this image: {reason_of(error)}."
             ) from error
         where: tuple[Any, ...] = (..., *(slice(size) for size in spatial))
         values, *inside = [self._probabilities(part.numpy()[where]) for part in maps]
@@ -357,8 +357,9 @@ def built_network(plan: Plan, code: bytes, weights: bytes) -> ForeignNetwork:
         return ForeignNetwork(network.eval(), plan)
     except (Exception, SystemExit) as error:
         # Whatever their code raises, it is theirs: it must not take the window with it.
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        raise InputError(f"The network of the model cannot be built: {reason[:300]}.") from error
+        raise InputError(
+            f"The network of the model cannot be built: {reason_of(error)}."
+        ) from error
 
 
 def foreign_metadata(

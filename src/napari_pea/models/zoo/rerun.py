@@ -1,6 +1,6 @@
 """Runs a package as a stranger does: PyTorch, NumPy and PyYAML, and nothing of this program.
 
-Started as a script of its own: ``python -I rerun.py PACKAGE.zip``. It writes one line of JSON:
+Started as a script of its own: ``python -P rerun.py PACKAGE.zip``. It writes one line of JSON:
 for each format of the weights the largest difference to each test tensor, or what went wrong.
 """
 

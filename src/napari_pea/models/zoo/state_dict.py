@@ -109,21 +109,29 @@ def _read(archive: Archive) -> dict[str, torch.Tensor]:
     storages: dict[_Storage, torch.Tensor] = {}
     weights: dict[str, torch.Tensor] = {}
     used = 0
+
+    def count(more: int) -> None:
+        nonlocal used
+        used += more
+        if used > MAX_WEIGHTS:
+            raise InputError(
+                f"The weights {archive.path.name} take more than {MAX_WEIGHTS >> 20} MB: "
+                "they are not opened."
+            )
+
     for name, value in found.items():
         if not isinstance(value, _Tensor):
             raise _Strange
         if value.storage not in storages:
             file = f"{root}/data/{value.storage.key}"
-            used += archive.size(file)
-            if used > MAX_WEIGHTS:
-                raise InputError(
-                    f"The weights {archive.path.name} take more than {MAX_WEIGHTS >> 20} MB: "
-                    "they are not opened."
-                )
+            count(archive.size(file))
             storages[value.storage] = _values(archive.read(file, MAX_WEIGHTS), value.storage.dtype)
         view = _view(storages[value.storage], value)
-        # Two weights may be one; each of ours has its own memory.
-        weights[name] = view if shared[value.storage] == 1 else view.clone()
+        if shared[value.storage] > 1:
+            # Two weights may be one; each of ours has its own memory, which counts too.
+            count(view.numel() * view.element_size())
+            view = view.clone()
+        weights[name] = view
     return weights
 
 
