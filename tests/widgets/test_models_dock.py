@@ -400,7 +400,7 @@ def test_fetching_a_model_can_be_cancelled(
         while True:
             cancel.check()
 
-    monkeypatch.setattr("napari_pea.models.zoo.download", fetch)
+    monkeypatch.setattr("napari_pea.models.zoo.fetched", fetch)
     hand.unfold("models_import_fold")
     hand.find("models_import_edit").setText("https://example.org/model.zip")
     hand.click("models_import_button")
