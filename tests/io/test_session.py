@@ -149,8 +149,6 @@ def test_images_are_told_apart() -> None:
         (".zattrs", lambda told: told["napari_pea_session"].pop("labels")),
         (".zattrs", lambda told: told["napari_pea_session"]["camera"].update(zoom="near")),
         (".zattrs", lambda told: told.pop("napari_pea")),
-        ("pieces/.zarray", lambda told: told.update(shape=[5, 30, 39])),
-        ("evidence/vectors/.zarray", lambda told: told.update(shape=[16, 5, 30, 39])),
     ],
 )
 def test_damaged_sessions_get_one_sentence(
@@ -162,4 +160,40 @@ def test_damaged_sessions_get_one_sentence(
     change(told)
     (path / file).write_text(json.dumps(told))
     with pytest.raises(InputError, match=r"damaged|no OME-Zarr"):
+        read_session(path)
+
+
+@pytest.mark.parametrize(
+    ("file", "lost"),
+    [
+        ("table.csv", "table.csv"),
+        ("pieces/.zarray", "pieces"),
+        ("pieces/0.0.0", "pieces"),
+        ("evidence/vectors/0.0.0.0", "evidence"),
+        ("evidence/foreground/.zarray", "evidence"),
+        ("evidence-averaged/.zattrs", "evidence-averaged"),
+    ],
+)
+@pytest.mark.parametrize("how", ["missing", "half"])
+def test_what_is_incomplete_is_left_out_and_named(
+    saved: SavedSession, tmp_path: Path, file: str, lost: str, how: str
+) -> None:
+    path = tmp_path / "mine.pea.zarr"
+    write_session(path, saved)
+    if how == "missing":
+        (path / file).unlink()
+    else:
+        data = (path / file).read_bytes()
+        (path / file).write_bytes(data[: len(data) // 2])
+    found = read_session(path)
+    assert found.damaged == (lost,)
+    np.testing.assert_array_equal(found.labels, saved.labels)
+    assert len(found.evidence) == 2 - lost.startswith("evidence")
+
+
+def test_labels_that_lack_a_piece_are_not_opened(saved: SavedSession, tmp_path: Path) -> None:
+    path = tmp_path / "mine.pea.zarr"
+    write_session(path, saved)
+    (path / "0" / "0" / "0" / "0").unlink()
+    with pytest.raises(InputError, match="its labels are not complete"):
         read_session(path)

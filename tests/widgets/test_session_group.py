@@ -266,6 +266,20 @@ def test_a_damaged_session_is_told(hand: Any, ask: Ask, tmp_path: Path) -> None:
     assert hand.status == f"The session {path} is damaged: image is wrong."
 
 
+def test_of_a_session_that_lacks_a_file_the_labels_are_opened(
+    hand: Any, ask: Ask, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.pea.zarr"
+    data = hand.viewer.layers["tiles labels"].data.copy()
+    save(hand, ask, path)
+    forget(hand)
+    (path / "table.csv").write_text("label,area\n1,2")
+    open_(hand, ask, path)
+    assert hand.names == ["tiles", "tiles labels"]
+    np.testing.assert_array_equal(hand.viewer.layers["tiles labels"].data, data)
+    assert "A part of the session is damaged (table.csv)" in hand.status
+
+
 def test_a_session_is_saved_though_its_model_was_renamed_or_deleted(
     hand: Any, ask: Ask, tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

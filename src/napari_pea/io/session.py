@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from napari_pea.core.evidence import Evidence
 
+T = TypeVar("T")
+
 #: How folders of sessions end.
 SUFFIX = ".pea.zarr"
 #: The attribute that tells a session from other labels.
@@ -36,6 +39,10 @@ TABLE = "table.csv"
 CHUNK = 2**22
 #: What the network has said: of a plain run, and of one that averages masks.
 GROUPS = {False: "evidence", True: "evidence-averaged"}
+#: Where a session says what its arrays and its table were like when they were written.
+DIGESTS = "digests"
+#: What reading a damaged file raises.
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
 #: The arrays of it that are kept, in half precision.
 ARRAYS = ("vectors", "values", "foreground", "variances", "codes")
 
@@ -62,6 +69,8 @@ class SavedSession:
         A copy of the image, if it has one.
     own : array of int, shape (*spatial), or None
         The labels as the user has painted on them.
+    damaged : tuple of str
+        What was written and cannot be read any more; the labels are whole.
     """
 
     about: dict[str, Any]
@@ -72,6 +81,7 @@ class SavedSession:
     table: pd.DataFrame
     image: NDArray[Any] | None = None
     own: NDArray[Any] | None = None
+    damaged: tuple[str, ...] = ()
 
 
 def checksum(pixels: NDArray[Any]) -> str:
@@ -117,18 +127,20 @@ def write_session(
     with reported(path), atomic_folder(path) as temporary:
         axes = "ZYX"[-saved.labels.ndim :]
         group = write_ome_zarr(temporary, saved.labels, axes, pixel_size, saved.about)
+        digests = {"labels": checksum(saved.labels)}
         for done, (name, array) in enumerate(arrays.items()):
             check_cancel(cancel)
             progress(done, len(arrays))
-            _write(group, name, array)
+            digests[name] = _write(group, name, array)
         for average, evidence in saved.evidence.items():
             if isinstance(evidence, AffinityField):
                 offsets = [list(offset) for offset in evidence.offsets]
                 _child(group, GROUPS[average]).attrs.update({"offsets": offsets})
         check_cancel(cancel)
         saved.table.to_csv(temporary / TABLE, index=False)
+        digests[TABLE] = _file_digest(temporary / TABLE)
         # Last: what is not complete is no session.
-        group.attrs.update({KEY: {"version": VERSION, **saved.scene}})
+        group.attrs.update({KEY: {"version": VERSION, **saved.scene, DIGESTS: digests}})
         progress(len(arrays), len(arrays))
 
 
@@ -172,7 +184,7 @@ def read_session(path: Path) -> SavedSession:
     Raises
     ------
     InputError
-        If it is missing, damaged, or no session.
+        If it is missing or no session, or its labels are damaged.
     """
     import pandas as pd
     import zarr
@@ -183,34 +195,46 @@ def read_session(path: Path) -> SavedSession:
     if scene is None:
         raise InputError(f"{path} is no session of napari-pea.")
     check_scene(path, scene)
+    damaged: list[str] = []
+
+    def whole(name: str, read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except _UNREADABLE:
+            damaged.append(name)
+            return None
+
+    digests: Mapping[str, str] = scene.get(DIGESTS, {})
     try:
         group = zarr.open_group(path, mode="r")
-        about: Any = group.attrs[NOTE]
-        evidence = {
-            average: _evidence(_child(group, name))
-            for average, name in GROUPS.items()
-            if name in group
-        }
+        about = dict(cast("Mapping[str, Any]", group.attrs[NOTE]))
         labels = np.asarray(open_ome_zarr(path)[0][...]).astype(np.uint32)
-        pieces, own = _read(group, "pieces"), _read(group, "own")
-        told = [array for found in evidence.values() for array in found.arrays]
-        for array in (pieces, own, *told):
-            if array is not None and array.shape[-labels.ndim :] != labels.shape:
-                raise ValueError("its arrays do not fit each other")
-        return SavedSession(
-            dict(about),
-            scene,
-            evidence,
-            labels,
-            None if pieces is None else pieces.astype(np.uint32),
-            pd.read_csv(path / TABLE),
-            _read(group, "image"),
-            own,
-        )
+        if checksum(labels) != digests.get("labels", checksum(labels)):
+            raise ValueError("its labels are not complete")
     except InputError:
         raise
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise InputError(f"The session {path} is damaged: {error}.") from error
+    shape = labels.shape
+    evidence = {
+        average: found
+        for average, name in GROUPS.items()
+        if (path / name).is_dir()
+        if (found := whole(name, partial(_evidence, group, name, digests, shape))) is not None
+    }
+    pieces = whole("pieces", lambda: _read(group, "pieces", digests, shape))
+    table = whole(TABLE, lambda: _table(path / TABLE, digests))
+    return SavedSession(
+        about,
+        scene,
+        evidence,
+        labels,
+        None if pieces is None else pieces.astype(np.uint32),
+        pd.DataFrame() if table is None else table,
+        whole("image", lambda: _read(group, "image", digests)),
+        whole("own", lambda: _read(group, "own", digests, shape)),
+        tuple(damaged),
+    )
 
 
 def _arrays(saved: SavedSession) -> dict[str, NDArray[Any]]:
@@ -228,22 +252,55 @@ def _arrays(saved: SavedSession) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _write(group: zarr.Group, name: str, array: NDArray[Any]) -> None:
-    """Write an array; what the network has said in half precision."""
+def _write(group: zarr.Group, name: str, array: NDArray[Any]) -> str:
+    """Write an array; what the network has said in half precision. Return its checksum."""
     dtype = np.dtype(np.float16) if "/" in name else array.dtype
     chunks = list(array.shape)
     while np.prod(chunks) > CHUNK:
         longest = int(np.argmax(chunks))
         chunks[longest] = -(-chunks[longest] // 2)
     stored = group.create_array(name, shape=array.shape, chunks=tuple(chunks), dtype=dtype)
-    stored[...] = array.astype(dtype, copy=False)
+    kept = array.astype(dtype, copy=False)
+    stored[...] = kept
+    return checksum(kept)
 
 
-def _read(group: zarr.Group, name: str) -> NDArray[Any] | None:
+def _read(
+    group: zarr.Group, name: str, digests: Mapping[str, str], shape: tuple[int, ...] = ()
+) -> NDArray[Any] | None:
+    """Return an array whose last axes have a shape, None if none was written.
+
+    Raises
+    ------
+    ValueError
+        If it is not as it was written: Zarr takes what is missing for zeros.
+    """
     import zarr
 
     found = group.get(name)
-    return np.asarray(found[...]) if isinstance(found, zarr.Array) else None
+    if not isinstance(found, zarr.Array):
+        if name in digests:
+            raise ValueError(f"{name} is missing")
+        return None
+    if found.shape[len(found.shape) - len(shape) :] != shape:
+        raise ValueError(f"{name} has another shape than the labels")
+    array = np.asarray(found[...])
+    if name in digests and checksum(array) != digests[name]:
+        raise ValueError(f"{name} is not complete")
+    return array
+
+
+def _table(path: Path, digests: Mapping[str, str]) -> pd.DataFrame:
+    """Return the table of the objects."""
+    import pandas as pd
+
+    if TABLE in digests and _file_digest(path) != digests[TABLE]:
+        raise ValueError(f"{TABLE} is not complete")
+    return pd.read_csv(path)
+
+
+def _file_digest(path: Path) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
 def _child(group: zarr.Group, name: str) -> zarr.Group:
@@ -255,9 +312,11 @@ def _child(group: zarr.Group, name: str) -> zarr.Group:
     return found
 
 
-def _evidence(group: zarr.Group) -> Evidence:
+def _evidence(
+    group: zarr.Group, within: str, digests: Mapping[str, str], shape: tuple[int, ...]
+) -> Evidence:
     """Return what the network has said, in single precision."""
-    arrays = {name: _read(group, name) for name in ARRAYS}
+    arrays = {name: _read(group, f"{within}/{name}", digests, shape) for name in ARRAYS}
     single = {name: None if a is None else a.astype(np.float32) for name, a in arrays.items()}
     vectors, values = single["vectors"], single["values"]
     if vectors is not None:
@@ -265,8 +324,8 @@ def _evidence(group: zarr.Group) -> Evidence:
         vectors /= np.maximum(np.sqrt((vectors**2).sum(axis=0)), np.float32(1e-12))
         return Embedding(vectors, single["foreground"])
     if values is None:
-        raise InputError(f"The session {group.store_path} is damaged: it holds no embedding.")
-    listed: Any = group.attrs["offsets"]
+        raise ValueError("it holds no embedding")
+    listed: Any = _child(group, within).attrs["offsets"]
     return AffinityField(
         values,
         tuple(tuple(int(step) for step in offset) for offset in listed),

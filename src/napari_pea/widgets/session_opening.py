@@ -113,6 +113,12 @@ class SessionOpener:
                 f"The model {name!r} of this session is not among your models, so only image and "
                 "labels are opened: add the model, then open the session again.",
             )
+        if found.saved.damaged:
+            return self._only_labels(
+                found,
+                f"A part of the session is damaged ({', '.join(found.saved.damaged)}), so only "
+                "image and labels are opened: copy it anew, or click Segment to begin anew.",
+            )
         part = _part(found.saved, layer)
         self._runner.start(
             Job(
