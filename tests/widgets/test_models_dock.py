@@ -61,7 +61,7 @@ class ModelsHand(Hand):
 
     @property
     def status(self) -> str:
-        return self.find("models_status").text()
+        return self.find("models_status").text().replace("\u200b", "")
 
 
 @pytest.fixture
@@ -268,6 +268,19 @@ def test_a_damaged_file_opens_a_card_that_says_so(
     assert hand.listed()[-1] == "cut (damaged)"
     assert "is damaged" in hand.card
     assert not hand.find("models_add_button").isEnabled()
+
+
+def test_a_file_that_is_called_like_another_model_keeps_its_card(
+    hand: ModelsHand, tmp_path: Path, folder: Path
+) -> None:
+    path = tmp_path / "shipped.pea.safetensors"
+    copy_model(folder / "tiny.pea.safetensors", path, description="Of somebody else.")
+    hand.dock.show_file(path)
+    for _ in range(2):
+        assert "Of somebody else." in hand.card
+        assert f"the file {path}" in hand.card
+        assert hand.find("models_add_button").isVisibleTo(hand.dock)
+        hand.dock.refresh()
 
 
 def test_the_form_says_what_a_package_tells(

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from napari_pea.cli import app
 from napari_pea.io import read_about, read_image, read_labels
-from napari_pea.io.ome_zarr import OPENER
+from napari_pea.io.paths import OPENER
 from napari_pea.widgets.result_files import get_reader
 
 OpenDock = Callable[..., Any]
@@ -60,12 +60,17 @@ def test_labels_of_others_are_saved_too(hand: Any, tmp_path: Path) -> None:
     assert "napari_pea" not in opened.metadata
 
 
-def test_folders_of_others_are_not_ours(tmp_path: Path) -> None:
+def test_folders_of_others_are_not_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("images", "images.zarr"):
         (tmp_path / name).mkdir()
         assert get_reader(str(tmp_path / name)) is None
-        (tmp_path / name / OPENER).touch()
-        assert get_reader(str(tmp_path / name / OPENER)) is None
+        opener = tmp_path / name / OPENER
+        opener.touch()
+        # A file of ours without what it stood for is told in one sentence.
+        read = get_reader(str(opener))
+        assert read is not None
+        assert read(str(opener)) == [(None,)]
+        assert "holds neither a session nor labels" in capsys.readouterr().out
     assert get_reader(str(tmp_path / "image.tif")) is None
 
 

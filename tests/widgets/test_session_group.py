@@ -15,7 +15,7 @@ import tifffile
 from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
-from napari_pea.io.ome_zarr import OPENER
+from napari_pea.io.paths import OPENER
 from napari_pea.io.session import KEY, read_session
 from napari_pea.models.model import Model
 from napari_pea.models.package import copy_model

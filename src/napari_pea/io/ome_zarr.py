@@ -10,6 +10,7 @@ import numpy as np
 import zarr
 
 from napari_pea.core.errors import InputError
+from napari_pea.io.paths import OPENER
 from napari_pea.io.units import SPATIAL, complete, in_micrometres
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 CHUNK = 1024
 #: The attribute in which our own labels say how they were made.
 NOTE = "napari_pea"
-#: A file in folders with such a note that stands for the folder where only files can be given.
-OPENER = "open-in-napari.pea"
 #: The axes of images from before version 0.3.
 EARLY_AXES = "tczyx"
 

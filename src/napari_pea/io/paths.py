@@ -9,6 +9,8 @@ from napari_pea.core.errors import InputError
 
 #: How files that can be read end; an OME-Zarr is a folder that ends in .zarr.
 READABLE = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy", ".zarr")
+#: A file in our own OME-Zarr folders that stands for the folder where only files can be given.
+OPENER = "open-in-napari.pea"
 #: At most this many names are listed in a message.
 NAMES_SHOWN = 3
 

@@ -312,7 +312,13 @@ class BatchDock(QScrollArea):
         item = self.table.selected()
         if item is None:
             return
-        self._viewer.open(item.image, plugin="napari")
+        try:
+            self._viewer.open(item.image, plugin="napari")
+        except Exception as error:  # noqa: BLE001 - readers raise all sorts of errors
+            reason = item.message or f"{item.image} cannot be opened: {error}."
+            self._progress.status = reason
+            show_warning(reason)
+            return
         if item.labels.exists():
             self._viewer.open(
                 item.labels, plugin="napari", layer_type="labels", name=f"{item.image.stem} labels"

@@ -18,6 +18,9 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
+#: Longer words may be broken by this invisible character: docks stay narrow.
+LONGEST_WORD, BREAK = 16, "\u200b"
+
 
 def silently(control: QWidget, call: Callable[[Any], object], value: Any) -> None:
     """Set a control without its signals."""
@@ -138,3 +141,12 @@ class FolderEdit(QWidget):
         folder = QFileDialog.getExistingDirectory(self, self._title, self._edit.text())
         if folder:
             self._edit.setText(folder)
+
+
+def breakable(text: str) -> str:
+    """Return a text that may be broken anywhere in its long words, such as paths."""
+    words = (
+        BREAK.join(word[n : n + LONGEST_WORD] for n in range(0, len(word), LONGEST_WORD))
+        for word in text.split(" ")
+    )
+    return " ".join(words)

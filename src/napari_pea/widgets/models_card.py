@@ -10,13 +10,12 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_pea.models.card import card_of
 from napari_pea.models.catalogue import ModelEntry
+from napari_pea.widgets.forms import breakable
 
 #: A picture with a longer side is no picture of ours, and not looked at.
 LONGEST_SIDE = 2048
 #: How large pictures are shown, in pixels.
 SHOWN_SIDE = 180
-#: Longer words may be broken by this invisible character: the dock stays narrow.
-LONGEST_WORD, BREAK = 16, "\u200b"
 
 
 class ModelCard(QWidget):
@@ -49,13 +48,17 @@ class ModelCard(QWidget):
         layout.addWidget(self.picture_label)
         layout.addWidget(self.text_label)
 
-    def show_entry(self, entry: ModelEntry | None, picture: bytes | None) -> None:
+    def show_entry(
+        self, entry: ModelEntry | None, picture: bytes | None, *, elsewhere: bool = False
+    ) -> None:
         """Show a model.
 
         Parameters
         ----------
         entry : ModelEntry or None
             The model; None if none is chosen.
+        elsewhere : bool
+            Whether it lies in none of the folders.
         picture : bytes or None
             A JPEG, or None if there is none.
         """
@@ -65,7 +68,9 @@ class ModelCard(QWidget):
             smooth = Qt.TransformationMode.SmoothTransformation
             keep = Qt.AspectRatioMode.KeepAspectRatio
             self.picture_label.setPixmap(pixmap.scaled(SHOWN_SIDE, SHOWN_SIDE, keep, smooth))
-        self.text_label.setText("No model is chosen." if entry is None else _table(entry))
+        self.text_label.setText(
+            "No model is chosen." if entry is None else _table(entry, elsewhere)
+        )
 
 
 def decoded(picture: bytes) -> QPixmap | None:
@@ -81,19 +86,15 @@ def decoded(picture: bytes) -> QPixmap | None:
     return None if image.isNull() else QPixmap.fromImage(image)
 
 
-def _table(entry: ModelEntry) -> str:
+def _table(entry: ModelEntry, elsewhere: bool) -> str:
     """Return the card as rich text; nothing that a model says is taken for markup."""
+    said = card_of(entry) | ({"From": f"the file {entry.path}"} if elsewhere else {})
     rows = "".join(
-        f"<tr><td style='padding-right: 8px'><b>{heading}</b></td><td>{_breakable(text)}</td></tr>"
-        for heading, text in card_of(entry).items()
+        f"<tr><td style='padding-right: 8px'><b>{heading}</b></td><td>{_escaped(text)}</td></tr>"
+        for heading, text in said.items()
     )
-    return f"<b>{_breakable(entry.name)}</b><table cellspacing='0'>{rows}</table>"
+    return f"<b>{_escaped(entry.name)}</b><table cellspacing='0'>{rows}</table>"
 
 
-def _breakable(text: str) -> str:
-    """Return a text that may be broken anywhere in its long words, such as paths."""
-    words = (
-        BREAK.join(word[n : n + LONGEST_WORD] for n in range(0, len(word), LONGEST_WORD))
-        for word in text.split(" ")
-    )
-    return escape(" ".join(words))
+def _escaped(text: str) -> str:
+    return escape(breakable(text))

@@ -33,7 +33,7 @@ from napari_pea.models.shelf import (
     restore_model,
 )
 from napari_pea.widgets.controls import Fold, follow_models, is_image, refresh_model_lists
-from napari_pea.widgets.forms import row
+from napari_pea.widgets.forms import breakable, row
 from napari_pea.widgets.jobs import Job, JobRunner
 from napari_pea.widgets.models_card import ModelCard
 from napari_pea.widgets.models_list import ModelsList
@@ -188,6 +188,8 @@ class ModelsDock(QScrollArea):
             known = [entry for entry in self._elsewhere if entry.path != place]
             self._elsewhere = [*known, entry_of(place)]
         self.models.search_edit.clear()
+        if not self._progress.busy:
+            self._progress.status = ""
         self.refresh()
         self.models.choose(place)
 
@@ -211,7 +213,9 @@ class ModelsDock(QScrollArea):
 
     def _on_chosen(self) -> None:
         entry = self.models.entry()
-        self.card.show_entry(entry, None if entry is None else stored_picture(entry))
+        picture = None if entry is None else stored_picture(entry)
+        elsewhere = entry is not None and self.models.is_elsewhere(entry)
+        self.card.show_entry(entry, picture, elsewhere=elsewhere)
         self.name_edit.setText("" if entry is None else entry.name)
         self.export_group.show_entry(entry)
         self._enable()
@@ -258,7 +262,7 @@ class ModelsDock(QScrollArea):
         self.progress_bar.setValue(self._progress.done)
         self.progress_bar.setVisible(busy)
         self.cancel_button.setVisible(busy)
-        self.status_label.setText(self._progress.status)
+        self.status_label.setText(breakable(self._progress.status))
         self.status_label.setVisible(bool(self._progress.status))
 
     def _on_rename_clicked(self) -> None:

@@ -55,7 +55,7 @@ class ModelsList(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self.search_edit)
         layout.addWidget(self.list)
-        self.search_edit.textChanged.connect(lambda: self._show(self._name()))
+        self.search_edit.textChanged.connect(lambda: self._show())
         self.list.currentItemChanged.connect(self._on_current_changed)
 
     def set_entries(
@@ -73,7 +73,7 @@ class ModelsList(QWidget):
             The name of the model to choose; by default the chosen one stays.
         """
         self._entries, self._others = entries, others
-        self._show(wanted or self._name())
+        self._show(wanted)
 
     def choose(self, path: Path) -> None:
         """Choose a model by its file."""
@@ -90,12 +90,9 @@ class ModelsList(QWidget):
         """Whether a model lies in none of the folders."""
         return entry in self._others
 
-    def _name(self) -> str:
-        entry = self.entry()
-        return "" if entry is None else entry.name
-
-    def _show(self, wanted: str) -> None:
-        """List what fits the search."""
+    def _show(self, wanted: str | None = None) -> None:
+        """List what fits the search, and choose a name, or the file that was chosen."""
+        before = self.entry()
         search = self.search_edit.text()
         groups = {source: [e for e in self._entries if e.source == source] for source in HEADINGS}
         groups["file"] = self._others
@@ -114,9 +111,14 @@ class ModelsList(QWidget):
                 self._add(entry)
         listed = [(n, self._entry(self.list.item(n))) for n in range(self.list.count())]
         rows = [row for row, entry in listed if entry is not None]
-        named = [row for row, entry in listed if entry is not None and entry.name == wanted]
+        fits = [
+            row
+            for row, entry in listed
+            if entry is not None
+            if (entry.name == wanted if wanted else before and entry.path == before.path)
+        ]
         if rows:
-            self.list.setCurrentRow((named or rows)[0])
+            self.list.setCurrentRow((fits or rows)[0])
         self.list.blockSignals(blocked)
         self.chosen.emit()
 

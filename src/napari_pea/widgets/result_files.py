@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.utils.notifications import show_warning
 
 from napari_pea.core.errors import InputError
 from napari_pea.io import read_about, read_labels, write_labels
+from napari_pea.io.paths import OPENER
 from napari_pea.io.scene import PLACE, only
 from napari_pea.io.session import SUFFIX as SESSION_SUFFIX
 from napari_pea.io.session import scene_of
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 SUFFIX = ".pea.tif"
 #: Folders of labels with their settings.
 FOLDER_SUFFIX = ".zarr"
-#: A file of this kind stands for the folder that it lies in.
-OPENER_SUFFIX = ".pea"
 
 
 def result_path(path: str | Path) -> Path:
@@ -128,9 +128,10 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], Any] | None
     paths = _places(path)
     if paths and all(_is_session(each) for each in paths):
         return _open_sessions
-    if not paths or not all(_is_result(each) for each in paths):
-        return None
-    return layers_of
+    if paths and all(_is_result(each) for each in paths):
+        return layers_of
+    stands = [given for given in ([path] if isinstance(path, str) else path) if _is_opener(given)]
+    return _refuse if stands and len(stands) == len(paths) else None
 
 
 def layers_of(path: str | list[str]) -> list[tuple[Any, dict[str, Any], str]]:
@@ -144,10 +145,24 @@ def layers_of(path: str | list[str]) -> list[tuple[Any, dict[str, Any], str]]:
     return [_layer_of(each) for each in _places(path)]
 
 
+def _is_opener(path: str) -> bool:
+    """Whether a file is one that stands for its folder."""
+    return Path(path).name == OPENER
+
+
+def _refuse(path: str | list[str]) -> list[Any]:
+    """Say that a folder is none of ours any more."""
+    show_warning(
+        f"{_places(path)[0]} holds neither a session nor labels of napari-pea any more, or it is "
+        "damaged: copy the whole folder anew."
+    )
+    return [(None,)]
+
+
 def _places(path: str | list[str]) -> list[str]:
     """Return where results are: what the user gave, or the folder that it stands for."""
     given = [Path(each) for each in ([path] if isinstance(path, str) else path)]
-    return [str(each.parent if each.suffix == OPENER_SUFFIX else each) for each in given]
+    return [str(each.parent if _is_opener(str(each)) else each) for each in given]
 
 
 def _open_sessions(path: str | list[str]) -> list[Any]:

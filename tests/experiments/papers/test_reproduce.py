@@ -130,9 +130,14 @@ def test_table_7_needs_no_training(tmp_path: Path) -> None:
     (report,) = reproduce("7", None, tmp_path, quick=True, device="cpu")
     assert report.title.endswith("model `nuclei`")
     assert len(report.lines) == 5
-    assert (tmp_path / "table-7-nuclei.md").exists()
+    # The figures of a real run in the same folder stay as they are.
+    assert "Made-up images" in (tmp_path / "table-7-made-up.md").read_text()
+    assert not (tmp_path / "table-7-nuclei.md").exists()
     with pytest.raises(InputError, match="none of the folders bbbc039, usiigaci"):
         reproduce("7", tmp_path, tmp_path, device="cpu")
+    (tmp_path / "usiigaci").mkdir()
+    with pytest.raises(InputError, match="none of the folders bbbc039"):
+        reproduce("7", tmp_path, tmp_path, on="bbbc039", device="cpu")
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

@@ -64,7 +64,9 @@ def make_adaptive(request: Request) -> list[Report]:
     else:
         for entry in list_models():
             found = validation_of(entry.name) if entry.source == "built-in" else None
-            if found is not None and (data / found.folder).is_dir():
+            if found is None or request.on not in (None, found.folder):
+                continue
+            if (data / found.folder).is_dir():
                 judged[entry.name] = found, found.images(data)
     if not judged:
         folders = ", ".join(dict.fromkeys(validation.folder for validation in SHIPPED.values()))
@@ -76,6 +78,7 @@ def make_adaptive(request: Request) -> list[Report]:
     before = 0
     reports = []
     for name, (validation, images) in judged.items():
+        called = "table-7-made-up" if data is None else f"table-7-{name}"
 
         def advance(done: int, _: int, /, before: int = before) -> None:
             request.progress(before + done, total)
@@ -86,10 +89,11 @@ def make_adaptive(request: Request) -> list[Report]:
             request.folder,
             metric=validation.metric,
             shown=validation.shown,
+            called=called,
             progress=advance,
             cancel=request.cancel,
         )
-        report.save(request.folder, f"table-7-{name}")
+        report.save(request.folder, called)
         reports.append(report)
         before += len(images)
     return reports
@@ -134,6 +138,7 @@ def measure_adaptive(
     *,
     metric: str = "aji",
     shown: Sequence[str] = ("sbd", "dic", "aji", "pq", "ap50"),
+    called: str = "",
     progress: Progress = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> Report:
@@ -154,6 +159,8 @@ def measure_adaptive(
         Of which differences are told.
     shown : sequence of str
         The columns.
+    called : str
+        How the names of files begin; by default "table-7-" and the name of the model.
     progress : callable
         Told the images done and the images in all.
     cancel : CancelToken, optional
@@ -173,7 +180,7 @@ def measure_adaptive(
         If `cancel` was set.
     """
     choices = adaptive_settings(model)
-    path = folder / f"table-7-{model.name}-images.json"
+    path = folder / f"{called or f'table-7-{model.name}'}-images.json"
     record = _recorded(path, model, choices)
     measured: dict[str, dict[str, dict[str, float]]] = record["images"]
     pixels: dict[str, str] = record.setdefault("pixels", {})
@@ -199,7 +206,8 @@ def measure_adaptive(
         measured[item.name] = scores
         write_text(path, json.dumps(record))
     progress(len(images), len(images))
-    return _report(model, choices, [measured[item.name] for item in images], metric, shown)
+    found = [measured[item.name] for item in images]
+    return _report(model, choices, found, metric, shown, made_up=images[0].group == "made-up")
 
 
 def _recorded(
@@ -233,6 +241,8 @@ def _report(
     measured: Sequence[Mapping[str, Mapping[str, float]]],
     metric: str,
     shown: Sequence[str],
+    *,
+    made_up: bool,
 ) -> Report:
     """Return the comparison as a table."""
     counted = [scores for scores in measured if next(iter(scores.values()))["n_true"] > 0]
@@ -264,6 +274,7 @@ def _report(
     return Report(
         f"PEA, table 7: adaptive affinity, model `{model.name}`",
         (
+            f"{'**Made-up images**, which only show that it runs. ' if made_up else ''}"
             f"Nothing was trained for this: one pass of `{model.name}` for each of the "
             f"{len(counted)} {said}s, and everything but ranges and neighbours as the model "
             f"recommends. {theirs} Differences are means over the {said}s with their standard "

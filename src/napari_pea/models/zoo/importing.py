@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from pathlib import Path
 from typing import Literal
@@ -131,10 +132,15 @@ def check_sha256(info: PackageInfo, sha256: str | None) -> None:
     InputError
         If it has another one.
     """
-    if sha256 is not None and info.sha256 != sha256.strip().lower().removeprefix("sha256:"):
+    if sha256 is None:
+        return
+    wanted = sha256.strip().lower().removeprefix("sha256:")
+    if not re.fullmatch("[0-9a-f]{64}", wanted):
+        raise InputError(f"{sha256!r} is no SHA-256: that has 64 hexadecimal digits.")
+    if info.sha256 != wanted:
         raise InputError(
-            f"The file {info.path} has another hash than it should have, {info.sha256}: get it "
-            "again, or from somewhere else."
+            f"The file {info.path} has another hash than it should have, {info.sha256} instead of "
+            f"{wanted}: get it again, or from somewhere else."
         )
 
 
