@@ -9,6 +9,7 @@ import pytest
 
 from napari_pea import list_models, load_model
 from napari_pea.core.errors import InputError
+from napari_pea.core.files import atomic_write
 from napari_pea.models import catalogue
 from napari_pea.models.package import copy_model, model_hash, read_metadata
 from napari_pea.models.shelf import (
@@ -51,6 +52,22 @@ def test_a_model_gets_another_name_and_keeps_its_weights(folder: Path) -> None:
     assert rename_model("cells of Ann", "cells of Ann") == path
 
 
+def test_a_name_may_change_by_its_case_alone(folder: Path) -> None:
+    before = weights("tiny")
+    assert rename_model("tiny", "Tiny").name == "Tiny.pea.safetensors"
+    assert names() == ["Tiny", "broken"]
+    # Where case does not count the new file is the old one.
+    (folder / "TINY.pea.safetensors").hardlink_to(folder / "Tiny.pea.safetensors")
+    rename_model("Tiny", "TINY")
+    assert weights("TINY") == before
+
+
+def test_files_that_are_being_written_are_no_models(folder: Path) -> None:
+    with atomic_write(folder / "new.pea.safetensors") as temporary:
+        temporary.write_bytes(b"half")
+        assert names() == ["broken", "tiny"]
+
+
 def test_scores_that_are_no_numbers_cost_no_model(folder: Path) -> None:
     scores = {"validation": {"aji": float("nan"), "ap50": 0.5, "voi": float("inf")}}
     copy_model(folder / "tiny.pea.safetensors", folder / "odd.pea.safetensors", scores=scores)
@@ -65,6 +82,8 @@ def test_names_that_are_taken_or_no_names_are_refused(folder: Path) -> None:
     for new, sentence in (
         ("broken", "There is a model 'broken' already"),
         ("nuclei", "There is a model 'nuclei' already"),
+        ("Broken", "There is a model 'Broken' already"),
+        (".tiny", "without a dot in front"),
         ("../up", "cannot be called '../up'"),
     ):
         for change in (rename_model, duplicate_model):

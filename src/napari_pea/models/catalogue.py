@@ -74,7 +74,12 @@ def list_models(folder: Path | None = None) -> list[ModelEntry]:
         ("user", folder or user_folder()),
     )
     for source, folder in folders:
-        found = {path.name.removesuffix(SUFFIX): path for path in folder.glob(f"*{SUFFIX}")}
+        # Hidden ones are still being written, or what a crash has left of that.
+        found = {
+            path.name.removesuffix(SUFFIX): path
+            for path in folder.glob(f"*{SUFFIX}")
+            if not path.name.startswith(".")
+        }
         for name, path in sorted(found.items()):
             entries[name] = _entry_of(path, name, source)
     return list(entries.values())
@@ -173,11 +178,16 @@ def add_model(path: Path, name: str, description: str = "", *, folder: Path | No
     """
     check_name(name)
     home = folder or user_folder()
-    if any(entry.name == name for entry in list_models(home)):
+    if is_taken(name, home):
         raise InputError(f"There is a model {name!r} already: give this one another name.")
     network, metadata = load_network(path)
     update = {"name": name, "description": description or metadata.description}
     return save_model(home / f"{name}{SUFFIX}", network, metadata.model_copy(update=update))
+
+
+def is_taken(name: str, folder: Path | None = None) -> bool:
+    """Whether a model has a name, or one whose file is the same where case does not count."""
+    return name.casefold() in {entry.name.casefold() for entry in list_models(folder)}
 
 
 def check_name(name: str) -> None:
@@ -186,12 +196,13 @@ def check_name(name: str) -> None:
     Raises
     ------
     InputError
-        If it is empty or holds a slash.
+        If it is empty, holds a slash, or would hide the file.
     """
-    if not name.strip() or any(letter in name for letter in "/\\\0"):
+    hidden = name.startswith(".")
+    if not name.strip() or hidden or any(letter in name for letter in "/\\\0"):
         raise InputError(
             f"A model cannot be called {name!r}: its name becomes that of its file, so give one "
-            "without slashes."
+            "without slashes and without a dot in front."
         )
 
 
@@ -211,11 +222,13 @@ def find_model(name_or_path: str | Path) -> Path:
     if not isinstance(name_or_path, (str, Path)):
         raise InputError(f"A model is named by its name or its file, not by {name_or_path!r}.")
     path = Path(name_or_path).expanduser()
-    if path.name.endswith(SUFFIX) or path.is_file():
+    if path.name.endswith(SUFFIX):
         return path
     entries = {entry.name: entry for entry in list_models()}
     entry = entries.get(str(name_or_path))
     if entry is None:
+        if path.is_file():
+            return path
         names = ", ".join(entries) or "none"
         raise InputError(
             f"There is no model {str(name_or_path)!r}; give the path of a {SUFFIX} file or one "

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from napari_pea.core.errors import InputError
-from napari_pea.models.catalogue import ModelEntry, check_name, list_models, user_folder
-from napari_pea.models.package import SUFFIX, copy_model, load_network
+from napari_pea.models.catalogue import (
+    ModelEntry,
+    check_name,
+    is_taken,
+    list_models,
+    user_folder,
+)
+from napari_pea.models.metadata import brings_program
+from napari_pea.models.package import SUFFIX, copy_model, load_network, read_metadata
 
 #: Where deleted models lie, in the user's folder.
 BIN = ".deleted"
@@ -46,9 +56,9 @@ def free_name(base: str, *, folder: Path | None = None) -> str:
     folder : Path, optional
         See `find_entry`.
     """
-    taken = {entry.name for entry in list_models(folder)}
-    names = [base, *(f"{base} {number}" for number in range(2, len(taken) + 3))]
-    return next(name for name in names if name not in taken)
+    taken = {entry.name.casefold() for entry in list_models(folder)}
+    names = itertools.chain([base], (f"{base} {number}" for number in itertools.count(2)))
+    return next(name for name in names if name.casefold() not in taken)
 
 
 def rename_model(name: str, new: str, *, folder: Path | None = None) -> Path:
@@ -74,9 +84,17 @@ def rename_model(name: str, new: str, *, folder: Path | None = None) -> Path:
     entry = _own(name, folder, "be renamed")
     if new == name:
         return entry.path
-    _check_new(new, folder)
-    path = copy_model(entry.path, entry.path.with_name(f"{new}{SUFFIX}"), name=new)
-    entry.path.unlink()
+    if new.casefold() != name.casefold():
+        _check_new(new, folder)
+    target = entry.path.with_name(f"{new}{SUFFIX}")
+    # Where case does not count in names of files, both are one file.
+    is_same = target.exists() and target.samefile(entry.path)
+    path = copy_model(entry.path, target, name=new)
+    with _told(f"The model {name!r} could not be renamed"):
+        if is_same:
+            path = path.rename(target)
+        else:
+            entry.path.unlink()
     return path
 
 
@@ -129,6 +147,11 @@ def add_file(path: Path, *, folder: Path | None = None) -> Path:
     InputError
         If the file or its weights are damaged, or it cannot be copied.
     """
+    if brings_program(read_metadata(path)):
+        raise InputError(
+            f"The model {path.name} runs code of its authors: import it, and allow that only if "
+            "you trust them."
+        )
     load_network(path)
     name = free_name(path.name.removesuffix(SUFFIX), folder=folder)
     check_name(name)
@@ -158,13 +181,9 @@ def delete_model(name: str, *, folder: Path | None = None) -> Path:
     """
     entry = _own(name, folder, "be deleted")
     place = entry.path.parent / BIN / f"{time.time_ns()}-{entry.path.name}"
-    try:
+    with _told(f"The model {name!r} could not be deleted"):
         place.parent.mkdir(exist_ok=True)
         entry.path.rename(place)
-    except OSError as error:
-        raise InputError(
-            f"The model {name!r} could not be deleted: {error.strerror or error}."
-        ) from error
     return place
 
 
@@ -207,8 +226,18 @@ def restore_model(*, folder: Path | None = None) -> str:
         raise InputError(
             f"There is another model {name!r} by now: rename that one, then bring this one back."
         )
-    place.rename(target)
+    with _told(f"The model {name!r} could not be brought back"):
+        place.rename(target)
     return name
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Say in one sentence what could not be done, and why."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{what}: {error.strerror or error}.") from error
 
 
 def _newest(folder: Path | None) -> Path | None:
@@ -234,5 +263,5 @@ def _own(name: str, folder: Path | None, what: str) -> ModelEntry:
 def _check_new(name: str, folder: Path | None) -> None:
     """Make sure that a model can be called so."""
     check_name(name)
-    if any(entry.name == name for entry in list_models(folder)):
+    if is_taken(name, folder):
         raise InputError(f"There is a model {name!r} already: choose another name.")

@@ -10,7 +10,7 @@ from typing import Literal
 
 from napari_pea.core.errors import InputError
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
-from napari_pea.models.catalogue import check_name, list_models, user_folder
+from napari_pea.models.catalogue import check_name, is_taken, user_folder
 from napari_pea.models.metadata import brings_program
 from napari_pea.models.package import SUFFIX, copy_model, load_network, load_weights, save_model
 from napari_pea.models.shelf import free_name
@@ -93,7 +93,7 @@ def import_model(
         )
     called = name or free_name(default_name(info), folder=folder)
     check_name(called)
-    if any(entry.name == called for entry in list_models(folder)):
+    if is_taken(called, folder):
         raise InputError(f"There is a model {called!r} already: give this one another name.")
     target = (folder or user_folder()) / f"{called}{SUFFIX}"
     changes = {"name": called, "imported_from": origin or path.name}
