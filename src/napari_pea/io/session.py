@@ -15,7 +15,6 @@ from napari_pea.core.errors import InputError
 from napari_pea.core.field import AffinityField
 from napari_pea.core.predict import Embedding
 from napari_pea.core.progress import CancelToken, Progress, check_cancel, ignore_progress
-from napari_pea.io.scene import check_scene
 from napari_pea.io.writing import atomic_folder, reported
 
 if TYPE_CHECKING:
@@ -190,6 +189,7 @@ def read_session(path: Path) -> SavedSession:
     import zarr
 
     from napari_pea.io.ome_zarr import NOTE, open_ome_zarr
+    from napari_pea.io.scene_check import check_scene
 
     scene = scene_of(path)
     if scene is None:

@@ -16,12 +16,12 @@ from napari_pea.io.session import SUFFIX
 from napari_pea.widgets.forms import ask_where, row
 from napari_pea.widgets.jobs import Job, JobRunner
 from napari_pea.widgets.live import Live
-from napari_pea.widgets.session_opening import Choose, SessionOpener
-from napari_pea.widgets.session_saving import collect, save
 from napari_pea.widgets.state import SegmentState
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+
+    from napari_pea.widgets.session_opening import Choose
 
 
 class SessionGroup(QWidget):
@@ -58,7 +58,7 @@ class SessionGroup(QWidget):
         self._runner = runner
         self._live = live
         self._chosen = chosen
-        self._opener = SessionOpener(viewer, state, runner, live, choose)
+        self._choose = choose
         self.save_button = QPushButton("Save session …", self)
         self.save_button.setObjectName("save_session_button")
         self.save_button.setToolTip(
@@ -93,7 +93,10 @@ class SessionGroup(QWidget):
         path : str or Path
             The folder.
         """
-        self._opener.open(Path(path))
+        from napari_pea.widgets.session_opening import SessionOpener
+
+        opener = SessionOpener(self._viewer, self._state, self._runner, self._live, self._choose)
+        opener.open(Path(path))
 
     def _enable(self, _: object = None) -> None:
         if isalive(self):
@@ -101,6 +104,8 @@ class SessionGroup(QWidget):
             self.save_button.setEnabled(session is not None and session.result is not None)
 
     def _on_save_clicked(self) -> None:
+        from napari_pea.widgets.session_saving import collect, save
+
         session = self._live.session
         source = None if session is None else session.source
         if session is None or source is None:
