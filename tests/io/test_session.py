@@ -148,6 +148,7 @@ def test_images_are_told_apart() -> None:
         (".zattrs", lambda told: told["multiscales"][0].update(datasets=[{"path": 3}])),
         (".zattrs", lambda told: told["napari_pea_session"].pop("labels")),
         (".zattrs", lambda told: told["napari_pea_session"]["camera"].update(zoom="near")),
+        (".zattrs", lambda told: told["napari_pea_session"].update(digests=3)),
         (".zattrs", lambda told: told.pop("napari_pea")),
     ],
 )

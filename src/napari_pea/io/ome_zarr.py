@@ -169,11 +169,10 @@ def _multiscale(node: zarr.Group, path: Path) -> tuple[zarr.Group, Mapping[str, 
         raise InputError(f"{path} holds no OME-Zarr image: it has no multiscales metadata.")
     try:
         described: Mapping[str, Any] = attributes["multiscales"][0]
-        first = described["datasets"][0]["path"]
+        if not isinstance(described["datasets"][0]["path"], str):
+            raise TypeError("the path of a level is text")
     except (LookupError, TypeError) as error:
         raise InputError(f"{path} is damaged: its multiscales metadata is wrong.") from error
-    if not isinstance(first, str):
-        raise InputError(f"{path} is damaged: its multiscales metadata is wrong.")
     return node, described
 
 

@@ -68,6 +68,7 @@ class _Scene(BaseModel):
     model: _Model
     choice: dict[str, Any]
     controls: dict[str, Any]
+    digests: dict[str, str] = {}
 
 
 def check_scene(path: Path, scene: Mapping[str, Any]) -> None:
